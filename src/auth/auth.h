@@ -1,0 +1,47 @@
+/* auth.h - who is asking: admin keys and user tokens.
+ *
+ * Admin keys follow spec 02 section 15 exactly, legacy ones included.  User tokens need the
+ * deployment's auth config, read from _auth through a snapshot.
+ *
+ * Thread: any; immutable after auth_new().
+ */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include "base/json.h"
+#include "database/db.h"
+#include "functions/identity.h"
+
+struct auth;
+
+struct auth_opts {
+	str             instance_name;
+	uint8_t         secret[32];
+	struct db      *db;   /* NULL in keygen */
+	const struct os *os;
+};
+
+struct auth *auth_new(const struct auth_opts *opts);
+void         auth_free(struct auth *a);
+
+/* 64 hexadecimal characters. */
+NODISCARD status auth_parse_secret(str hex, uint8_t ret[32], struct err *e);
+/* Sub-keys of the secret: labels of spec 05 section 6. */
+void auth_subkey(const uint8_t secret[32], str label, uint8_t ret[16]);
+
+/* "<instance>|<hex>", member 0. */
+void auth_make_admin_key(struct buf *out, str instance_name, const uint8_t secret[32],
+    const struct os *os, bool read_only);
+
+/* UNAUTHENTICATED BadAdminKey.  `key` as in a body: any text before the first ':' of the name is
+ * dropped.  acting_as: JSON text of user attributes or p == NULL. */
+NODISCARD status auth_admin_key(struct auth *a, str key, const struct json *acting_as,
+    struct identity **ret, struct err *e);
+/* The Authorization header, or the adminKey query parameter when there is none (spec 01
+ * section 9.3).  Both p == NULL: anonymous. */
+NODISCARD status auth_header(struct auth *a, str authorization, str admin_key_param,
+    struct identity **ret, struct err *e);
+/* A user's JWT: UNAUTHENTICATED NoAuthProvider, InvalidAuthHeader ... */
+NODISCARD status auth_user_token(struct auth *a, str token, struct identity **ret, struct err *e);
+
+#endif

@@ -1,0 +1,61 @@
+/* auth_int.h - what the files of auth/ share.
+ *
+ * Thread: any.  Memory: see each declaration.
+ */
+#ifndef AUTH_AUTH_INT_H
+#define AUTH_AUTH_INT_H
+
+#include "auth/auth.h"
+#include "base/arena.h"
+
+struct auth {
+	struct arena    *arena; /* owned */
+	str              instance_name;
+	uint8_t          secret[32];    /* legacy keys are sealed with it directly */
+	uint8_t          admin_key[16]; /* sub-key of the present scheme */
+	struct db       *db;            /* borrowed; NULL in keygen */
+	const struct os *os;
+};
+
+/* The message inside an admin key (spec 02 section 15.2). */
+struct admin_token {
+	bool     has_name;
+	str      name; /* points into the parsed bytes */
+	uint64_t issued_s;
+	bool     system;
+	bool     read_only;
+};
+
+/* BAD_REQUEST-free: false for anything that is not a complete message. */
+bool admin_token_parse(str plain, struct admin_token *ret);
+void admin_token_write(struct buf *out, const struct admin_token *t);
+
+/* Attributes of an acting-as user (spec 01 section 3.4) as canonical JSON, in `out`;
+ * *ret_token_id in `a`.  BAD_REQUEST HeaderParseFailure. */
+NODISCARD status auth_attributes(struct arena *a, const struct json *user, struct buf *out,
+    str *ret_token_id, struct err *e);
+
+/* One reference; label and attributes are copied, attributes p == NULL: none. */
+struct identity *auth_identity(enum identity_kind kind, bool read_only, str label, str attributes);
+
+/* "user:<token identifier>#<digest of the attributes>": two users are the same to caches only
+ * if everything that a function can see of them is (spec 01 section 8). */
+str auth_user_label(struct arena *a, const char *kind, str token_id, str attributes);
+
+/* --- user tokens --- */
+
+struct jwt {
+	str                signed_part; /* header.payload, as it came */
+	const struct json *header, *claims;
+	str                signature;   /* decoded */
+};
+
+/* Splits and decodes a compact JWT into `a`; nothing is verified. UNAUTHENTICATED
+ * InvalidAuthHeader. */
+NODISCARD status jwt_parse(struct arena *a, str token, struct jwt *ret, struct err *e);
+
+/* Checks the signature with the key of the set that the token names.  `alg` is "RS256" or
+ * "ES256".  UNAUTHENTICATED InvalidAuthHeader. */
+NODISCARD status jwks_verify(const struct json *jwks, const struct jwt *t, str alg, struct err *e);
+
+#endif

@@ -1,0 +1,44 @@
+/* query_int.h - an open query, for query.c and page.c.
+ *
+ * Thread: the transaction's.  Memory: the transaction's arena.
+ */
+#ifndef DATABASE_QUERY_INT_H
+#define DATABASE_QUERY_INT_H
+
+#include "database/query.h"
+#include "database/range_int.h"
+#include "database/txn_int.h"
+
+struct query {
+	struct txn              *t;
+	struct query            *prev, *next; /* among the transaction's open queries */
+	const struct query_spec *spec;
+	struct ttable           *table;   /* NULL: no such table, so no rows */
+	const struct index_info *index;
+	enum virtual_kind        virt;
+	struct key_range         range;   /* what is left to read, lo >= hi: nothing */
+	struct tscan             scan;
+	bool                     started; /* `scan` is open */
+	bool                     done;
+	bool                     exhausted; /* the whole range was read */
+	bool                     dirty;   /* read something that is not recorded yet */
+	str                      last;    /* key of the last row pulled; p == NULL: none */
+	uint64_t                *left;    /* by operator: rows that a limit still lets through */
+};
+
+/* One row that survived the operators, or *ret NULL at the end.  *ret_key: its full key.
+ * *ret_row: the row of the index as it was pulled, also when it did not survive and the
+ * call goes on: page.c counts them through `pulled`. */
+struct query_observer {
+	/* Before each pull: false ends the query as if its source were exhausted. */
+	bool (*more)(void *arg);
+	/* After each pull, before the operators. */
+	void (*pulled)(void *arg, str key, struct doc *row);
+	void *arg;
+};
+NODISCARD status query_step(struct query *q, const struct query_observer *o, struct doc **ret,
+    struct err *e);
+/* Records what was read so far; checks no limit. */
+void query_flush(struct query *q);
+
+#endif

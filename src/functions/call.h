@@ -1,0 +1,89 @@
+/* call.h - a function call and its result, as they travel between threads.
+ *
+ * A call is built on the core thread and read by the worker; a result is built by the
+ * worker and then immutable and shared (live queries hand one result to every session).
+ *
+ * Thread: see above.  Memory: reference-counted, each with an arena of its own.
+ */
+#ifndef FUNCTIONS_CALL_H
+#define FUNCTIONS_CALL_H
+
+#include "database/txn.h"
+#include "functions/identity.h"
+#include "isolate/isolate.h"
+#include "value/vjson.h"
+
+enum fn_caller { CALLER_SYNC, CALLER_HTTP_API, CALLER_TESTER, CALLER_ACTION, CALLER_SCHEDULER };
+
+enum fn_want { WANT_QUERY, WANT_MUTATION, WANT_ACTION, WANT_ANY };
+
+struct fn_call {
+	_Atomic uint32_t refs;
+	struct arena    *arena;          /* owned; everything below lives in it */
+	enum fn_want     want;
+	str              path;           /* canonical: "messages.js:list" (fn_path_parse) */
+	str              component;      /* component path; empty: root */
+	str              args_json;      /* any JSON value; wrapped into an array if it is none */
+	str              journal;        /* p == NULL: none */
+	struct identity *identity;       /* one reference */
+	enum fn_caller   caller;
+	bool             internal_ok;    /* server-internal: visibility is not checked */
+	bool             as_http_missing; /* "Could not find function for" instead of "public function" */
+	str              request_id;     /* 16 hex digits; n == 0: a fresh random one for each run */
+	str              session_id;     /* p == NULL: not idempotent */
+	uint32_t         session_request;
+	enum vjson_format format;        /* of the result's value */
+	str              client_ip, client_user_agent; /* p == NULL: unknown */
+	bool             redact;         /* error text ends after "Server Error", no log lines */
+	/* Set by the worker, so that a session can keep spec 01 section 5 rule 6: true from
+	 * before the commit is asked for (until a conflict); then its timestamp, 0 before. */
+	_Atomic bool     committing;
+	_Atomic ts_t     commit_ts;
+};
+
+struct fn_call *fn_call_new(void); /* one reference; fill it before the first submit */
+struct fn_call *fn_call_ref(struct fn_call *c);
+void            fn_call_unref(struct fn_call *c);
+/* A new call that differs in identity and journal only; takes a reference to `i`. */
+struct fn_call *fn_call_copy(const struct fn_call *c, struct identity *i, str journal);
+
+struct fn_result {
+	_Atomic uint32_t refs;
+	struct arena    *arena;     /* owned */
+	status           st;        /* OK: the function ran (well or badly); else an infrastructure error */
+	str              code, text; /* st != OK */
+	bool             ok;        /* the function's outcome, when st == OK */
+	str              value_json; /* ok: in the call's format */
+	str              error;     /* !ok: the client's errorMessage, with the request id line */
+	str              error_data; /* !ok: JSON in the call's format; p == NULL: none */
+	struct loglines  logs;
+	size_t           nlines;
+	str             *lines;     /* logs, in the clients' pretty form */
+	str              journal;   /* p == NULL: null */
+	ts_t             ts;        /* mutation: commit; query: snapshot.  Must be durable before it leaves */
+	struct readset  *reads;     /* queries: one reference; NULL: depends on nothing */
+	bool             observed_identity, observed_time;
+	uint8_t          hash[32];  /* of outcome and lines, without the request id (spec 01 section 7.4) */
+	uint64_t         run_ns, user_ns;
+	enum udf_kind    kind;      /* of the function that ran */
+	bool             kind_known;
+	struct conflict *conflict;  /* st == OCC: in the arena */
+};
+
+struct fn_result *fn_result_new(void);
+struct fn_result *fn_result_ref(struct fn_result *r);
+void              fn_result_unref(struct fn_result *r);
+/* A failed call that never ran and depends on nothing: "[Request ID: x] Server Error\n<text>\n",
+ * redacted if the call asks for it. */
+struct fn_result *fn_result_failure(const struct fn_call *c, str text);
+
+/* Canonical form of a function path (spec 01 section 1.2): "a/b:f" -> "a/b.js:f", "a" ->
+ * "a.js:default".  BAD_REQUEST BadConvexFunctionIdentifier. */
+NODISCARD status fn_path_parse(struct arena *a, str path, str *ret_canonical, struct err *e);
+/* "messages.js:list" -> "messages:list", ":default" dropped: for "could not find" texts. */
+str fn_path_display(struct arena *a, str canonical);
+/* 16 hex digits: random, or of a session's request (spec 01 section 11.4). */
+str fn_request_id(struct arena *a, const struct os *os);
+str fn_session_request_id(struct arena *a, str session_id, uint32_t request);
+
+#endif

@@ -1,0 +1,509 @@
+/* runner.c - jobs out, results in, nothing shown before it is durable.
+ *
+ * Callbacks run from three doors only: runner_job_done(), runner_commits() with
+ * runner_durable(), and runner_flush().  What becomes ready inside any other call is put off to
+ * the next of these, so that whoever calls into the runner is never called back in between.
+ *
+ * Thread: the core thread, except job_run().
+ * Memory: jobs are recycled; a pending call lives until its `done` or until it is abandoned
+ * and its job is back.
+ */
+#include "functions/runner_int.h"
+#include "runtime/metrics.h"
+
+#define CACHE_MAX_BYTES_DEFAULT ((size_t)100 << 20)
+
+static struct metric runs = METRIC_COUNTER("fresnel_function_runs_total", "function calls executed");
+static struct metric cached_calls =
+    METRIC_COUNTER("fresnel_function_cached_total", "query calls answered without a run");
+
+struct durable_wait {
+	struct link link;
+	ts_t        ts;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct pending_call {
+	struct runner    *r;
+	struct fn_call   *c;      /* one reference */
+	struct fn_result *res;    /* one reference, once there */
+	struct eval       eval;   /* queries */
+	struct deferred   later;
+	struct durable_wait *wait;
+	fn_done           executed; /* NULL: nobody asked */
+	fn_done           done;
+	void             *arg;
+	bool              job_out, abandoned, starting, cached;
+};
+
+/* A finished task whose timestamp is not durable yet. */
+struct task_wait {
+	struct runner *r;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+struct runner *
+runner_new(const struct runner_opts *opts)
+{
+	struct runner *r = MEM_NEW(struct runner);
+
+	r->functions = opts->functions;
+	r->db = functions_db(opts->functions);
+	r->os = opts->os;
+	r->executor = opts->executor;
+	r->on_finished = opts->on_finished;
+	r->on_finished_arg = opts->on_finished_arg;
+	r->on_deferred = opts->on_deferred;
+	r->on_deferred_arg = opts->on_deferred_arg;
+	r->cache_max_bytes =
+	    opts->cache_max_bytes ? opts->cache_max_bytes : CACHE_MAX_BYTES_DEFAULT;
+	r->subs = subs_new();
+	r->entries = map_new();
+	r->processed = db_latest_ts(r->db);
+	r->durable = db_durable_ts(r->db);
+	link_init(&r->lru);
+	link_init(&r->results);
+	link_init(&r->dirty);
+	link_init(&r->notify);
+	link_init(&r->later);
+	link_init(&r->waits);
+	return r;
+}
+
+void
+runner_free(struct runner *r)
+{
+	if (!r)
+		return;
+	must(r->jobs_out == 0);
+	live_free(r);
+	for (struct link *l; (l = link_first(&r->waits)) != NULL;) {
+		link_leave(l);
+		mem_free(LINK_OWNER(l, struct durable_wait, link));
+	}
+	while (r->free_jobs) {
+		struct job *j = r->free_jobs;
+
+		r->free_jobs = j->next_free;
+		mem_free(j);
+	}
+	subs_free(r->subs);
+	map_free(r->entries);
+	mem_free(r);
+}
+
+/* --- jobs --- */
+
+struct job *
+job_new(struct runner *r, enum job_kind kind)
+{
+	struct job *j = r->free_jobs;
+
+	if (j)
+		r->free_jobs = j->next_free;
+	else
+		j = mem_alloc(sizeof *j);
+	*j = (struct job){ .kind = kind, .runner = r };
+	return j;
+}
+
+void
+job_submit(struct runner *r, struct job *j)
+{
+	r->jobs_out++;
+	r->executor.submit(r->executor.arg, j);
+}
+
+void
+job_run(struct job *j, struct fn_worker *w)
+{
+	switch (j->kind) {
+	case JOB_NONE:
+		break;
+	case JOB_CALL:
+	case JOB_QUERY:
+		j->res = fn_worker_run(w, j->call, j->at);
+		break;
+	case JOB_TASK:
+		j->task_ts = j->task(w, j->task_arg);
+		break;
+	}
+}
+
+static void
+job_recycle(struct runner *r, struct job *j)
+{
+	fn_call_unref(j->call);
+	fn_result_unref(j->res);
+	if (j->at)
+		snapshot_unref(j->at);
+	j->next_free = r->free_jobs;
+	r->free_jobs = j;
+}
+
+static void
+finished(struct runner *r, const struct fn_call *c, const struct fn_result *res, bool cached)
+{
+	metric_add(cached ? &cached_calls : &runs, 1);
+	if (r->on_finished)
+		r->on_finished(r->on_finished_arg, c, res, cached);
+}
+
+/* --- what was put off --- */
+
+void
+runner_wake(struct runner *r)
+{
+	if (r->settling || r->woken)
+		return;
+	r->woken = true;
+	if (r->on_deferred)
+		r->on_deferred(r->on_deferred_arg);
+	else
+		job_submit(r, job_new(r, JOB_NONE));
+}
+
+void
+runner_defer(struct runner *r, struct deferred *d)
+{
+	if (link_joined(&d->link))
+		return;
+	link_before(&r->later, &d->link);
+	runner_wake(r);
+}
+
+void
+runner_undefer(struct deferred *d)
+{
+	link_leave(&d->link);
+}
+
+/* Until nothing waits any more; what callbacks add comes along. */
+static void
+settle(struct runner *r)
+{
+	if (r->settling)
+		return;
+	r->settling = true;
+	for (;;) {
+		struct link *l;
+
+		if (live_notify(r))
+			continue;
+		if ((l = link_first(&r->later)) == NULL)
+			break;
+		struct deferred *d = LINK_OWNER(l, struct deferred, link);
+
+		link_leave(l);
+		d->fn(d->arg);
+	}
+	r->settling = false;
+	r->woken = false;
+}
+
+void
+runner_flush(struct runner *r)
+{
+	settle(r);
+}
+
+/* --- durability --- */
+
+bool
+runner_is_durable(struct runner *r, ts_t ts)
+{
+	if (ts > r->durable)
+		r->durable = db_durable_ts(r->db);
+	return ts <= r->durable;
+}
+
+struct durable_wait *
+runner_when_durable(struct runner *r, ts_t ts, void (*fn)(void *arg), void *arg)
+{
+	struct durable_wait *w;
+	struct link         *at = &r->waits;
+
+	if (runner_is_durable(r, ts)) {
+		fn(arg);
+		return NULL;
+	}
+	w = MEM_NEW(struct durable_wait);
+	w->ts = ts;
+	w->fn = fn;
+	w->arg = arg;
+	/* Timestamps come nearly in order: the place is at or next to the end. */
+	while (at->prev != &r->waits && LINK_OWNER(at->prev, struct durable_wait, link)->ts > ts)
+		at = at->prev;
+	link_before(at, &w->link);
+	return w;
+}
+
+void
+runner_forget(struct durable_wait *w)
+{
+	if (!w)
+		return;
+	link_leave(&w->link);
+	mem_free(w);
+}
+
+void
+runner_durable(struct runner *r)
+{
+	struct link *l;
+
+	r->durable = db_durable_ts(r->db);
+	while ((l = link_first(&r->waits)) != NULL) {
+		struct durable_wait *w = LINK_OWNER(l, struct durable_wait, link);
+		void (*fn)(void *) = w->fn;
+		void *arg = w->arg;
+
+		if (w->ts > r->durable)
+			break;
+		runner_forget(w);
+		fn(arg);
+	}
+	settle(r);
+}
+
+/* --- calls --- */
+
+static void
+pending_free(struct pending_call *p)
+{
+	p->r->calls--;
+	eval_stop(&p->eval);
+	runner_undefer(&p->later);
+	runner_forget(p->wait);
+	fn_call_unref(p->c);
+	fn_result_unref(p->res);
+	mem_free(p);
+}
+
+static void
+pending_finish(void *arg)
+{
+	struct pending_call *p = arg;
+
+	p->wait = NULL;
+	p->done(p->arg, p->res);
+	pending_free(p);
+}
+
+/* The result is there; it may leave when what it shows is durable. */
+static void
+pending_ready(void *arg)
+{
+	struct pending_call *p = arg;
+	struct durable_wait *w;
+
+	if (p->cached)
+		finished(p->r, p->c, p->res, true);
+	if (runner_is_durable(p->r, p->res->ts)) {
+		pending_finish(p);
+		return;
+	}
+	w = runner_when_durable(p->r, p->res->ts, pending_finish, p);
+	p->wait = w;
+}
+
+static void
+pending_result(struct pending_call *p, struct fn_result *res)
+{
+	p->res = fn_result_ref(res);
+	if (p->starting)
+		runner_defer(p->r, &p->later);
+	else
+		pending_ready(p);
+}
+
+static void
+pending_eval_done(struct eval *ev, struct fn_result *res, struct vres *v, bool ran)
+{
+	struct pending_call *p = LINK_OWNER(ev, struct pending_call, eval);
+
+	(void)v;
+	p->cached = !ran;
+	pending_result(p, res);
+}
+
+static struct pending_call *
+pending_new(struct runner *r, struct fn_call *c, fn_done done, void *arg)
+{
+	struct pending_call *p = MEM_NEW(struct pending_call);
+
+	p->r = r;
+	p->c = fn_call_ref(c);
+	p->done = done;
+	p->arg = arg;
+	p->later.fn = pending_ready;
+	p->later.arg = p;
+	r->calls++;
+	return p;
+}
+
+struct pending_call *
+runner_query_at(struct runner *r, struct fn_call *c, struct snapshot *at, fn_done done, void *arg)
+{
+	struct pending_call *p = pending_new(r, c, done, arg);
+
+	p->eval.r = r;
+	p->eval.c = p->c;
+	p->eval.done = pending_eval_done;
+	live_keys(c, c->journal, &p->eval.own, &p->eval.shared);
+	p->starting = true;
+	eval_start(&p->eval, at);
+	p->starting = false;
+	return p;
+}
+
+struct pending_call *
+runner_call(struct runner *r, struct fn_call *c, fn_done done, void *arg)
+{
+	struct pending_call *p;
+	struct job          *j;
+
+	if (c->want == WANT_QUERY) {
+		struct snapshot *at = runner_snapshot(r);
+
+		p = runner_query_at(r, c, at, done, arg);
+		snapshot_unref(at);
+		return p;
+	}
+	p = pending_new(r, c, done, arg);
+	j = job_new(r, JOB_CALL);
+	j->call = fn_call_ref(c);
+	j->pending = p;
+	p->job_out = true;
+	job_submit(r, j);
+	return p;
+}
+
+void
+runner_abandon(struct pending_call *p)
+{
+	if (p->job_out)
+		p->abandoned = true;
+	else
+		pending_free(p);
+}
+
+void
+runner_on_executed(struct pending_call *p, fn_done fn)
+{
+	must(p->job_out);
+	p->executed = fn;
+}
+
+static void
+call_done(struct runner *r, struct job *j)
+{
+	struct pending_call *p = j->pending;
+
+	finished(r, j->call, j->res, false);
+	if (!p->abandoned && p->executed)
+		p->executed(p->arg, j->res);
+	p->job_out = false;
+	if (p->abandoned)
+		pending_free(p);
+	else
+		pending_result(p, j->res);
+}
+
+/* --- tasks --- */
+
+void
+runner_task(struct runner *r, task_fn fn, void (*done)(void *arg), void *arg)
+{
+	struct job *j = job_new(r, JOB_TASK);
+
+	j->task = fn;
+	j->task_done = done;
+	j->task_arg = arg;
+	r->tasks++;
+	job_submit(r, j);
+}
+
+static void
+task_finish(void *arg)
+{
+	struct task_wait *t = arg;
+
+	t->r->tasks--;
+	t->done(t->arg);
+	mem_free(t);
+}
+
+static void
+task_done(struct runner *r, const struct job *j)
+{
+	struct task_wait *t = MEM_NEW(struct task_wait);
+
+	t->r = r;
+	t->done = j->task_done;
+	t->arg = j->task_arg;
+	(void)runner_when_durable(r, j->task_ts, task_finish, t);
+}
+
+/* --- doors --- */
+
+void
+runner_job_done(struct runner *r, struct job *j)
+{
+	must(j->runner == r && r->jobs_out > 0);
+	r->jobs_out--;
+	live_walk(r);
+	switch (j->kind) {
+	case JOB_NONE:
+		break;
+	case JOB_CALL:
+		call_done(r, j);
+		break;
+	case JOB_QUERY:
+		finished(r, j->call, j->res, false);
+		live_job_done(r, j);
+		break;
+	case JOB_TASK:
+		task_done(r, j);
+		break;
+	}
+	job_recycle(r, j);
+	settle(r);
+}
+
+void
+runner_commits(struct runner *r)
+{
+	live_walk(r);
+	settle(r);
+}
+
+ts_t
+runner_latest_ts(struct runner *r)
+{
+	return r->processed;
+}
+
+/* The newest snapshot whose commits have all met the subscriptions: what live_valid() says is
+ * then true at exactly this snapshot. */
+struct snapshot *
+runner_snapshot(struct runner *r)
+{
+	for (;;) {
+		struct snapshot *s;
+
+		live_walk(r);
+		s = db_snapshot(r->db);
+		if (snapshot_ts(s) <= r->processed)
+			return s;
+		snapshot_unref(s);
+	}
+}
+
+size_t
+runner_busy(const struct runner *r)
+{
+	return r->jobs_out + r->calls + r->tasks;
+}

@@ -1,0 +1,87 @@
+/* usage.c - warnings about limits that a run came close to (spec 04 section 2.8).
+ *
+ * They are log lines of the function, appended after it ran, so that its author meets the
+ * limit in development and not in production.
+ *
+ * Thread: the worker's.  Memory: the result's arena.
+ */
+#include "functions/functions_int.h"
+
+#define USER_TIME_LIMIT_NS 1000000000ull
+
+#define QUERY_HELP                                                            \
+	" Consider using smaller limits in your queries, paginating your queries, or using " \
+	"indexed queries with a selective index range expressions."
+
+static bool
+close_to(uint64_t actual, uint64_t limit)
+{
+	return actual <= limit && actual > limit / 5 * 4;
+}
+
+static void
+add(struct loglines *l, uint64_t now_ms, const char *code, str text)
+{
+	struct logline line = { .level = LINE_WARN, .nmessages = 1, .messages = &text,
+		.timestamp_ms = now_ms, .system_code = arena_fmt(l->arena, "warning:%s", code) };
+
+	loglines_add(l, &line);
+}
+
+struct usage_row {
+	const char *code;
+	const char *what;
+	uint64_t    actual, limit;
+	const char *unit, *help;
+};
+
+static void
+warn_rows(struct loglines *l, uint64_t now_ms, const struct usage_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct usage_row *r = &rows[i];
+
+		if (close_to(r->actual, r->limit))
+			add(l, now_ms, r->code,
+			    arena_fmt(l->arena, "%s (actual: %llu%s, limit: %llu%s).%s", r->what,
+				(unsigned long long)r->actual, r->unit,
+				(unsigned long long)r->limit, r->unit, r->help));
+	}
+}
+
+void
+usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, struct val value,
+    uint64_t user_ns)
+{
+	const struct txn_usage  *u = txn_usage(t);
+	const struct txn_limits *m = txn_limits(t);
+	const struct usage_row   rows[] = {
+		{ "TooLargeFunctionArguments", "Large size of the function arguments",
+		    val_some(args) ? val_size(args) : 0, ARGS_MAX_BYTES, " bytes", "" },
+		{ "TooManyDocumentsRead", "Many documents read in a single function execution",
+		    u->docs_read, m->docs_read, "", QUERY_HELP },
+		{ "TooManyReads", "Many reads in a single function execution", u->intervals,
+		    m->intervals, "", QUERY_HELP },
+		{ "TooManyBytesRead", "Many bytes read in a single function execution",
+		    u->bytes_read, m->bytes_read, " bytes", QUERY_HELP },
+		{ "TooManyWrites", "Many writes in a single function execution", u->docs_written,
+		    m->docs_written, "", "" },
+		{ "TooManyBytesWritten", "Many bytes written in a single function execution",
+		    u->bytes_written, m->bytes_written, " bytes", "" },
+		{ "TooManyFunctionsScheduled", "Many functions scheduled by this mutation",
+		    u->functions_scheduled, m->functions_scheduled, "", "" },
+		{ "ScheduledFunctionsArgumentsTooLarge",
+		    "Large total size of the arguments of scheduled functions from this mutation",
+		    u->scheduled_args_bytes, m->scheduled_args_bytes, " bytes", "" },
+		{ "TooLargeFunctionResult", "Large size of the function return value",
+		    val_some(value) ? val_size(value) : 0, RESULT_MAX_BYTES, " bytes", "" },
+	};
+
+	warn_rows(l, now_ms, rows, COUNT_OF(rows));
+	if (close_to(user_ns, USER_TIME_LIMIT_NS))
+		add(l, now_ms, "UserTimeout",
+		    arena_fmt(l->arena,
+			"Function execution took a long time. (maximum duration: 1s, actual "
+			"duration: %.1fms).",
+			(double)user_ns / 1e6));
+}

@@ -1,0 +1,322 @@
+/* worker.c - one call, from its transaction to its result.
+ *
+ * An attempt is a transaction: look the session's request up, find the function, check the
+ * arguments, run, check the result, commit.  A conflict throws the attempt away and starts
+ * another one at once on the winner's snapshot, which costs one re-run instead of a wait
+ * (spec 03 section 5.7 sleeps between attempts; here the loser has already been told which
+ * commit it lost against, and sees it).
+ *
+ * Thread: one worker.  Memory: the result's arena; scratch that lives for the call.
+ */
+#include <stdatomic.h>
+
+#include "functions/functions_int.h"
+
+/* One top-level call on its way. */
+struct run {
+	struct fn_worker *w;
+	struct fn_call   *c;
+	struct fn_result *r;          /* of this attempt */
+	struct txn       *t;          /* of this attempt */
+	str               request_id;
+	struct val        args;       /* VAL_NONE until parsed; same for all attempts */
+	uint64_t          now_ns;     /* of this attempt */
+	bool              redact;
+	bool              conflicted;
+};
+
+struct fn_worker *
+fn_worker_new(struct functions *f, struct isolate *iso)
+{
+	struct fn_worker *w = MEM_NEW(struct fn_worker);
+
+	w->f = f;
+	w->iso = iso;
+	w->modules = map_new();
+	w->scratch = arena_new();
+	pack_init(&w->pack);
+	return w;
+}
+
+void
+fn_worker_free(struct fn_worker *w)
+{
+	if (!w)
+		return;
+	if (w->iso)
+		isolate_free(w->iso);
+	module_cache_free(w);
+	arena_free(w->scratch);
+	pack_clear(&w->pack);
+	mem_free(w);
+}
+
+struct isolate *
+fn_worker_isolate(struct fn_worker *w)
+{
+	return w->iso;
+}
+
+struct functions *
+fn_worker_functions(struct fn_worker *w)
+{
+	return w->f;
+}
+
+/* The function failed: a result like any other. */
+static void
+finish_failure(struct run *x, str message, str data)
+{
+	result_set_error(x->r, x->request_id, message, x->redact);
+	x->r->error_data = error_data_json(x->r->arena, data, x->c->format);
+	result_set_lines(x->r, x->redact);
+	result_hash(x->r, message, x->redact);
+}
+
+/* The server failed the function. */
+static void
+finish_refused(struct run *x, const struct err *e, status st)
+{
+	x->r->st = st;
+	x->r->code = arena_str(x->r->arena, e->code);
+	x->r->text = arena_str(x->r->arena, e->text);
+}
+
+/* This request was answered before: the same answer again. */
+static status
+replay(struct run *x, const struct stored_request *s, struct err *e)
+{
+	struct fn_result *r = x->r;
+	struct val        v;
+
+	TRY(vjson_parse(x->w->scratch, s->result_json, VJSON_COMMIT_TS, &v, e));
+	r->ok = true;
+	r->kind = UDF_MUTATION;
+	r->kind_known = true;
+	r->ts = s->ts;
+	r->value_json = value_json(r->arena, &x->w->pack, v, x->c->format, s->ts);
+	r->nlines = x->redact ? 0 : s->nlines;
+	r->lines = ARENA_ARRAY(r->arena, str, r->nlines + 1);
+	for (size_t i = 0; i < r->nlines; i++)
+		r->lines[i] = arena_str(r->arena, s->lines[i]);
+	result_hash(r, r->value_json, x->redact);
+	return ST_OK;
+}
+
+/* Commits what the function wrote.  The flag on the call goes up first: whoever sees a
+ * snapshot with this commit in it also sees the flag. */
+static status
+commit(struct run *x, struct err *e)
+{
+	struct conflict conflict = { 0 };
+	ts_t            ts = 0;
+	status          st;
+
+	atomic_store(&x->c->committing, true);
+	st = txn_commit(x->t, &ts, &conflict, e);
+	if (st == ST_OK) {
+		atomic_store(&x->c->commit_ts, ts);
+		x->r->ts = ts;
+		return ST_OK;
+	}
+	atomic_store(&x->c->committing, false);
+	if (st == ST_OCC) {
+		result_set_conflict(x->r, x->c->path, &conflict);
+		x->conflicted = true;
+	}
+	return st;
+}
+
+static status
+finish_mutation(struct run *x, struct val value, struct err *e)
+{
+	struct fn_result *r = x->r;
+	struct arena     *a = r->arena;
+	bool              pending = val_has_commit_ts(value);
+	bool              encoded = x->c->format == VJSON_ENCODED;
+	str               json;
+
+	result_set_lines(r, x->redact);
+	if (x->c->session_id.p || (encoded && !pending)) {
+		json = value_json_raw(a, value, VJSON_ENCODED);
+		if (x->c->session_id.p)
+			TRY(request_record(x->w, x->t, x->c, json, r, e));
+	}
+	TRY(commit(x, e));
+	if (encoded && !pending)
+		r->value_json = json;
+	else
+		r->value_json = value_json(a, &x->w->pack, value, x->c->format, r->ts);
+	return ST_OK;
+}
+
+static status
+finish_value(struct run *x, const struct target *g, const struct run_result *rr, struct err *e)
+{
+	struct fn_result *r = x->r;
+
+	TRY(value_check(g, rr->value, e));
+	TRY(returns_check(g, x->t, rr->value, e));
+	if (!g->system)
+		usage_warn(&r->logs, x->t, x->now_ns / 1000000, x->args, rr->value, rr->user_ns);
+	if (g->kind == UDF_MUTATION) {
+		TRY(finish_mutation(x, rr->value, e));
+	} else {
+		result_set_lines(r, x->redact);
+		r->value_json = value_json_raw(r->arena, rr->value, x->c->format);
+		if (rr->journal.p)
+			r->journal = arena_str(r->arena, rr->journal);
+	}
+	r->ok = true;
+	result_hash(r, r->value_json, x->redact);
+	return ST_OK;
+}
+
+static str
+identity_json(const struct identity *i)
+{
+	return i->attributes ? blob_str(i->attributes) : (str){ NULL, 0 };
+}
+
+static status
+execute(struct run *x, const struct target *g, struct run_result *rr, struct err *e)
+{
+	struct functions  *f = x->w->f;
+	struct fn_call    *c = x->c;
+	struct err         auth = err_in(NULL);
+	struct nest        n;
+	struct run_request req = { .kind = g->kind, .module = g->module, .function = g->function,
+		.args = x->args, .txn = x->t, .identity = identity_json(c->identity),
+		.request_id = x->request_id, .journal = c->journal, .now_ns = x->now_ns,
+		.arena = x->r->arena, .instance_name = f->instance_name,
+		.client_ip = c->client_ip, .client_user_agent = c->client_user_agent };
+
+	nest_init(&n, x->w, c, x->t, x->r->arena, 0);
+	req.host = &n.host;
+	if (c->identity->error) {
+		auth.st = ST_UNAUTHENTICATED;
+		auth.code = S("Unauthenticated");
+		auth.text = blob_str(c->identity->error);
+		req.identity_error = &auth;
+	}
+	os_random(db_os(f->db), req.seed, sizeof req.seed);
+	return nest_run(&n, g, &req, rr, e);
+}
+
+/* What the run left, also when it failed. */
+static void
+take_observations(struct fn_result *r, const struct run_result *rr)
+{
+	r->logs = rr->logs;
+	r->observed_identity = rr->observed_identity;
+	r->observed_time = rr->observed_time;
+	r->user_ns = rr->user_ns;
+}
+
+static status
+run_target(struct run *x, const struct target *g, struct err *e)
+{
+	struct run_result rr = { .logs = x->r->logs };
+	status            st;
+
+	st = execute(x, g, &rr, e);
+	take_observations(x->r, &rr);
+	TRY(st);
+	if (rr.ok)
+		return finish_value(x, g, &rr, e);
+	if (!g->system)
+		usage_warn(&x->r->logs, x->t, x->now_ns / 1000000, x->args, VAL_NONE, rr.user_ns);
+	finish_failure(x, rr.error, rr.error_data);
+	return ST_OK;
+}
+
+/* Actions need an executor that may wait; this server has none. */
+static status
+no_actions(struct err *e)
+{
+	return err_set(e, ST_BAD_REQUEST, "ActionsUnavailable",
+	    "Actions are not supported by this server yet.");
+}
+
+/* Everything inside the transaction.  Errors of deterministic kinds become the function's. */
+static status
+attempt_steps(struct run *x, struct err *e)
+{
+	struct fn_call *c = x->c;
+	struct lookup   l = { .path = c->path, .component = c->component, .want = c->want,
+		  .identity = c->identity, .any_visibility = c->internal_ok,
+		  .as_http_missing = c->as_http_missing };
+	struct target   g;
+
+	if (c->session_id.p && c->want == WANT_MUTATION) {
+		struct stored_request s;
+		bool                  found;
+
+		TRY(request_find(x->t, c->session_id, c->session_request, &found, &s, e));
+		if (found)
+			return replay(x, &s, e);
+	}
+	TRY(target_resolve(x->w, x->t, &l, &g, e));
+	x->r->kind = g.kind;
+	x->r->kind_known = true;
+	if (g.kind == UDF_ACTION || g.kind == UDF_HTTP_ACTION)
+		return no_actions(e);
+	if (!val_some(x->args))
+		TRY(args_parse(x->w, x->w->scratch, c->path, c->args_json, &x->args, e));
+	TRY(args_check(&g, x->t, x->args, e));
+	return run_target(x, &g, e);
+}
+
+static bool
+is_query(const struct run *x)
+{
+	return x->c->want == WANT_QUERY || (x->r->kind_known && x->r->kind == UDF_QUERY);
+}
+
+/* One attempt; x->r holds its result. */
+static void
+attempt(struct run *x, struct snapshot *at)
+{
+	struct db            *db = x->w->f->db;
+	const struct txn_opts o = { .snapshot = at ? snapshot_ref(at) : db_snapshot(db),
+		.writable = x->c->want != WANT_QUERY, .writer = x->c->path,
+		.system = str_starts(x->c->path, S("_system/")) };
+	struct err            e = err_in(x->r->arena);
+	uint64_t              start = os_mono_ns(db_os(db));
+	status                st;
+
+	x->t = txn_begin(&o);
+	x->r->ts = txn_ts(x->t);
+	x->now_ns = os_now_ns(db_os(db));
+	x->conflicted = false;
+	st = attempt_steps(x, &e);
+	if (st != ST_OK && status_deterministic(st))
+		finish_failure(x, e.text, e.data);
+	else if (st != ST_OK && !x->conflicted)
+		finish_refused(x, &e, st);
+	if (is_query(x) && x->r->st == ST_OK)
+		x->r->reads = txn_readset(x->t);
+	x->r->run_ns = os_mono_ns(db_os(db)) - start;
+	txn_free(x->t);
+	x->t = NULL;
+}
+
+struct fn_result *
+fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
+{
+	struct run x = { .w = w, .c = c, .args = VAL_NONE, .redact = c->redact || w->f->redact };
+
+	must(c->identity && c->path.n);
+	arena_reset(w->scratch);
+	module_cache_trim(w);
+	x.request_id = c->request_id;
+	if (x.request_id.n == 0)
+		x.request_id = fn_request_id(w->scratch, db_os(w->f->db));
+	for (int tries = 0;; tries++) {
+		x.r = fn_result_new();
+		attempt(&x, at);
+		if (!x.conflicted || tries == OCC_RETRIES)
+			return x.r;
+		fn_result_unref(x.r);
+	}
+}

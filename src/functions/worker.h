@@ -1,0 +1,62 @@
+/* worker.h - what happens on a function worker.
+ *
+ * A job carries everything its worker needs; the worker carries an isolate.  fn_worker_run()
+ * begins a transaction on the newest snapshot (or the job's own), runs the function, commits,
+ * runs again at once after a conflict, and leaves a result.
+ *
+ * Native functions are C functions under a path, called like any other: the system functions
+ * of admin/ and deploy/, and the workloads of the simulator.
+ *
+ * Thread: one worker each.
+ */
+#ifndef FUNCTIONS_WORKER_H
+#define FUNCTIONS_WORKER_H
+
+#include "functions/call.h"
+
+struct native_call {
+	struct txn            *txn;
+	struct arena          *arena;
+	struct val             args;      /* the single argument object */
+	const struct identity *identity;
+	const struct fn_call  *call;
+	struct run_result     *res;       /* for log lines */
+	void                  *arg;       /* of the native_fn */
+};
+
+struct native_fn {
+	const char   *path; /* canonical, "_system/cli/tables.js:default" */
+	enum udf_kind kind;
+	/* Errors of deterministic kinds become the function's failure. */
+	status (*run)(const struct native_call *c, struct val *ret, struct err *e);
+	void *arg;
+};
+
+struct functions; /* shared by all workers and the runner; immutable after start */
+
+struct functions_opts {
+	struct db              *db;
+	const struct native_fn *natives;  /* borrowed */
+	size_t                  nnatives;
+	str                     cloud_url, site_url, instance_name; /* copied */
+	bool                    redact;
+};
+
+struct functions *functions_new(const struct functions_opts *opts);
+void              functions_free(struct functions *f);
+struct db        *functions_db(const struct functions *f);
+
+struct fn_worker;
+
+/* iso may be NULL: then only native functions run (simulator).  Owns iso. */
+struct fn_worker *fn_worker_new(struct functions *f, struct isolate *iso);
+void              fn_worker_free(struct fn_worker *w);
+struct isolate   *fn_worker_isolate(struct fn_worker *w);
+struct functions *fn_worker_functions(struct fn_worker *w);
+
+/* Runs the call to its end, conflicts retried (spec 03 section 5.7: 4 retries, at once).
+ * `at` NULL: the newest snapshot; else a query at exactly this one (reference kept).
+ * The result is not durable yet: see fn_result.ts. */
+struct fn_result *fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at);
+
+#endif

@@ -1,0 +1,129 @@
+/* engine_int.h - engines and images: what engine.c, modules.c, run.c, stack.c and analyze.c
+ * share and the native ctx does not see.
+ *
+ * An image is an engine whose heap is sealed after one entry module's graph was evaluated.
+ * The JSValues below are references into that heap: taken before the seal, so a reset keeps
+ * them good, and never freed one by one.
+ *
+ * Thread: the isolate's.
+ */
+#ifndef ISOLATE_ENGINE_INT_H
+#define ISOLATE_ENGINE_INT_H
+
+#include "base/vec.h"
+#include "isolate/isolate_int.h"
+#include "isolate/srcmap.h"
+#include "value/doc.h"
+
+#define SPECIFIER_PREFIX "convex:/"
+
+struct module {
+	str            path;       /* "messages.js" */
+	str            specifier;  /* "convex:/messages.js" */
+	struct val     key;        /* the path as index value */
+	struct doc    *row;        /* in _modules: one reference; NULL: from an import_env */
+	struct doc    *body;       /* in _module_sources: one reference; or NULL */
+	str            source;     /* borrowed from body or the import_env */
+	str            source_map; /* the same; p == NULL: none */
+	struct srcmap *map;        /* parsed at the first error */
+	bool           map_tried;
+};
+
+struct observed_var {
+	str        name;
+	struct val key;
+	bool       found;
+	str        value;
+};
+
+/* A property of the entry module's namespace that may be a registered function. */
+struct exported {
+	str     name;
+	JSValue fn;
+	JSValue handler;  /* _handler or undefined */
+	bool    is_query, is_mutation, is_action;
+};
+
+struct rejection {
+	JSValue promise, reason;
+};
+
+struct image {
+	struct arena                 *arena;
+	str                           entry;      /* path; n == 0: none yet */
+	struct uid                    component;
+	VEC(struct module *)          modules;    /* in the order of loading */
+	struct doc                   *config;     /* _udf_config row: one reference; or NULL */
+	VEC(struct observed_var)      vars;
+	VEC(struct exported)          exports;
+	struct loglines               logs;       /* console lines of the import */
+	VEC(struct rejection)         rejected;   /* now, without a handler */
+	struct rejection             *import_rejected; /* at the seal */
+	size_t                        nimport_rejected;
+	JSValue                       ctx_query, ctx_mutation;
+	JSValue                       ns;         /* of the entry module */
+	JSValue                       meta_proto; /* what import.meta inherits from: throws */
+	JSValue                       error_proto;
+	bool                          linking;    /* static imports may load */
+	bool                          tainted;    /* must be evaluated in each run */
+	bool                          sealed;
+	struct err                    load_error; /* st not OK: why a module did not load */
+	uint64_t                      used_at;    /* for the LRU */
+};
+
+struct isolate {
+	struct isolate_opts   opts;
+	struct arena         *arena;
+	VEC(struct engine *)  engines; /* sealed images, busy ones included */
+	uint64_t              clock;   /* counts uses */
+};
+
+/* --- engine.c --- */
+
+/* A fresh engine with the prelude evaluated.  INTERNAL if even that fails. */
+NODISCARD status engine_new(struct isolate *iso, enum environment env,
+    const struct import_env *import, struct engine **ret, struct err *e);
+void engine_free(struct engine *en);
+/* Calls fn(arg) so that an abort() inside the engine (its answer to some cases of exhausted
+ * memory) comes back here.  False: it did, and the engine is only good for engine_free(). */
+bool engine_protect(void (*fn)(void *arg), void *arg);
+/* Takes the run as the current one, with its limits in force; returns the one before. */
+struct run *engine_enter(struct engine *en, struct run *r);
+void        engine_leave(struct engine *en, struct run *before);
+/* Runs the queued jobs until there are none or the run is terminated. */
+void engine_drain(struct engine *en);
+/* The promise behind v, which it takes: v itself, or resolved with it. */
+JSValue engine_promise(JSContext *ctx, JSValue v);
+/* Remembers what is there now as the image. */
+void engine_seal(struct engine *en);
+void engine_reset(struct engine *en);
+
+/* --- modules.c --- */
+
+/* Loads, links and evaluates the graph of `path`; sets im->ns.  OK also if it failed for a
+ * reason that is the function's own: then *ret_error is its text (p == NULL: success). */
+NODISCARD status module_import(struct engine *en, str path, str *ret_error, struct err *e);
+void modules_install(struct engine *en); /* loader callbacks */
+struct module *module_by_specifier(struct engine *en, str specifier); /* loaded ones; or NULL */
+void modules_clear(struct image *im);
+/* True if everything that import observed is the same in this transaction; records the reads. */
+NODISCARD status image_check(struct image *im, struct txn *t, const struct isolate_opts *opts,
+    bool *ret_same, struct err *e);
+/* Seed and time of the import phase, from the component's _udf_config row. */
+NODISCARD status image_read_config(struct image *im, struct txn *t, struct err *e);
+
+/* --- run.c --- */
+
+void run_seed(struct run *r, const uint8_t seed[32]);
+/* The text of what ended the run, if something did (p == NULL: nothing). */
+str  run_ended_by(struct engine *en);
+
+/* --- stack.c --- */
+
+/* Text of a JavaScript value, lone surrogates replaced; false if it has none (the exception is
+ * dropped). */
+bool js_text(JSContext *ctx, JSValueConst v, struct arena *a, str *ret);
+/* Property of an object as above; false if it is absent or not a string. */
+bool js_text_of(JSContext *ctx, JSValueConst obj, const char *name, struct arena *a, str *ret);
+
+#endif

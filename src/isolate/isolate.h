@@ -1,0 +1,136 @@
+/* isolate.h - running JavaScript functions.
+ *
+ * An isolate belongs to one worker thread.  It keeps heap images (heap.h): an engine with the
+ * prelude and one entry module's graph evaluated.  A run restores the image that fits, calls
+ * the function with the native ctx and takes the result; a run can never see what an earlier
+ * one left behind.
+ *
+ * What import observed (modules, environment variables, import-phase seed and time: spec 04
+ * section 11.1) is kept with the image, joins the read set of each run, and an image whose
+ * observations changed is rebuilt, never patched.
+ *
+ * Modules come from the system tables _modules and _module_sources through the transaction,
+ * variables from _environment_variables, seed and time from _udf_config.
+ *
+ * Thread: the owning worker.  Memory: results live in the caller's arena.
+ */
+#ifndef ISOLATE_ISOLATE_H
+#define ISOLATE_ISOLATE_H
+
+#include "database/query.h"
+#include "database/txn.h"
+#include "isolate/logline.h"
+
+enum udf_kind { UDF_QUERY, UDF_MUTATION, UDF_ACTION, UDF_HTTP_ACTION };
+const char *udf_kind_name(enum udf_kind k); /* "Query", "Mutation", "Action", "HttpAction" */
+
+struct isolate;
+
+struct isolate_opts {
+	size_t   heap_bytes;     /* 0: 64 MiB */
+	size_t   images_max;     /* 0: 8 */
+	uint64_t user_time_ns;   /* 0: 1 s of thread CPU per query or mutation */
+	str      cache_dir;      /* bytecode on disk; n == 0: in memory only.  Copied */
+	str      cloud_url;      /* CONVEX_CLOUD_URL; copied */
+	str      site_url;       /* CONVEX_SITE_URL; copied */
+	const struct os *os;
+};
+
+struct isolate *isolate_new(const struct isolate_opts *opts);
+void            isolate_free(struct isolate *iso);
+
+/* A call to another function, as runQuery and friends make it (spec 04 section 1.3). */
+struct nested_call {
+	enum udf_kind kind;
+	bool          snapshot_query;
+	str           name, reference, handle; /* exactly one has n > 0 */
+	struct val    args;                    /* an object */
+	const struct json *limits;             /* transactionLimits or NULL */
+};
+
+struct run_result;
+
+/* What a run needs from above (functions/).  Errors that are deterministic become exceptions
+ * in the calling function; all others end it. */
+struct run_host {
+	void *arg;
+	/* Runs the callee inside the same transaction; its value in *ret, in the run's arena.  A
+	 * failed callee: BAD_REQUEST with its error text and err.data. */
+	status (*nested)(void *arg, const struct nested_call *c, struct run_result *caller,
+	    struct val *ret, struct err *e);
+	status (*schedule)(void *arg, const struct nested_call *c, double ts_seconds, str *ret_id,
+	    struct err *e);
+	status (*cancel_job)(void *arg, str id, struct err *e);
+	status (*create_handle)(void *arg, const struct nested_call *c, str *ret, struct err *e);
+};
+
+struct run_request {
+	enum udf_kind kind;
+	str           module;    /* canonical, "messages.js" */
+	str           function;  /* export name */
+	struct val    args;      /* the argument array */
+	struct txn   *txn;
+	const struct run_host *host;
+	str           identity;  /* JSON of the user's attributes; p == NULL: none */
+	const struct err *identity_error; /* getUserIdentity() throws this; NULL: none */
+	str           request_id;
+	str           journal;   /* of the previous run; p == NULL: none */
+	uint64_t      now_ns;    /* what Date.now() says */
+	uint8_t       seed[32];
+	struct arena *arena;     /* for the result */
+	bool          force_syscalls; /* call invokeQuery/invokeMutation instead of _handler (tests) */
+	str           instance_name;
+	str           client_ip, client_user_agent; /* p == NULL: unknown */
+};
+
+struct run_result {
+	bool       ok;
+	struct val value;        /* ok: the returned value (may contain COMMIT_TS in mutations) */
+	str        error;        /* !ok: message and frames, without the request id line */
+	str        error_data;   /* !ok: encoded JSON of ConvexError data; p == NULL: none */
+	str        journal;      /* p == NULL: none */
+	bool       paginated;
+	bool       observed_identity, observed_time, observed_rng;
+	struct loglines logs;
+	uint64_t   user_ns;      /* thread CPU spent in JavaScript */
+};
+
+/* OK: the function ran; its own failure is in *ret.  Anything else is an infrastructure
+ * failure (deterministic kinds become the function's result at the caller).
+ * `ret->logs` must be initialised. */
+NODISCARD status isolate_run(struct isolate *iso, const struct run_request *req,
+    struct run_result *ret, struct err *e);
+
+/* --- pushes --- */
+
+struct module_source {
+	str  path;
+	str  source;
+	str  source_map; /* p == NULL: none */
+	bool node;
+};
+
+struct import_env {
+	const struct module_source *modules; /* importable from one another */
+	size_t                      nmodules;
+	uint8_t                     seed[32];
+	uint64_t                    now_ns;
+	/* environment variables, user ones over system ones; value NULL ends */
+	const struct env_var { str name, value; } *vars;
+	size_t                      nvars;
+};
+
+/* Spec 02 section 11, spec 04 section 2.2: the AnalyzedModule JSON of spec 02 section 5.2 for each isolate
+ * module outside _deps/ (auth.config.js: empty lists), as one JSON object path -> module in `ret`.  BAD_REQUEST
+ * with "Failed to analyze PATH: ..." . */
+NODISCARD status isolate_analyze(struct isolate *iso, const struct import_env *env,
+    struct arena *a, struct buf *ret, struct err *e);
+
+enum isolate_eval_kind { EVAL_SCHEMA, EVAL_AUTH_CONFIG, EVAL_APP_DEFINITION };
+/* Evaluates the module alone: the schema's JSON, the auth config's JSON, the app definition's
+ * export() as JSON.  Errors of spec 02 sections 11.5, 11.6. */
+NODISCARD status isolate_eval(struct isolate *iso, enum isolate_eval_kind kind,
+    const struct module_source *m, const struct import_env *env, struct arena *a, str *ret,
+    struct err *e);
+
+#endif

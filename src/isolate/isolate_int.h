@@ -1,0 +1,120 @@
+/* isolate_int.h - what the files of this folder share.
+ *
+ * engine.c builds engines, run.c drives runs, ctx*.c is the native ctx, syscall.c the npm
+ * helpers' contract, convert.c moves values across, console.c formats, stack.c maps frames.
+ *
+ * The JSContext lives inside the heap and is restored with it; its opaque pointer is the
+ * engine, which lives outside and says what is being run now.
+ *
+ * Ownership rule of quickjs-ng: a JSValue parameter takes ownership, a JSValueConst does not.
+ */
+#ifndef ISOLATE_ISOLATE_INT_H
+#define ISOLATE_ISOLATE_INT_H
+
+#include <quickjs.h>
+
+#include "isolate/heap.h"
+#include "isolate/isolate.h"
+
+enum phase { PHASE_IMPORT, PHASE_EXECUTE };
+enum environment { ENV_UDF, ENV_ANALYZE, ENV_SCHEMA, ENV_AUTH, ENV_APP };
+
+/* The state of one run.  Host memory only; dies with the run's arena. */
+struct run {
+	const struct run_request *req;  /* NULL while importing for analysis */
+	struct run_result        *res;
+	struct arena             *arena;
+	struct txn               *txn;  /* NULL outside of runs */
+	struct query            **queries; /* by queryStream id; NULL: closed */
+	size_t                    nqueries;
+	struct err                fatal;   /* an error that ended the run: not OK if set */
+	bool                      terminated; /* no JavaScript may run any more */
+	str                       uncatchable; /* developer error that ended it; p == NULL: none */
+	uint64_t                  cpu_start_ns, cpu_limit_ns, cpu_paused_ns;
+	uint64_t                  rng[4];
+	double                    now_ms;
+	int                       async_pending;
+	bool                      internal; /* the function is an internal one (ctx.meta) */
+};
+
+/* One engine: a heap with a runtime, a context, the prelude and perhaps modules. */
+struct engine {
+	struct isolate  *iso;
+	struct heap     *heap;
+	JSRuntime       *rt;
+	JSContext       *ctx;
+	enum environment env;
+	enum phase       phase;
+	struct run      *run;      /* what is running now; NULL between runs */
+	const struct import_env *import; /* ENV_ANALYZE and the evaluations: where modules come from */
+	struct ctx_state *cx;      /* ctx.c's: class ids, atoms, scratch; outside of the heap */
+	struct image     *im;      /* engine_int.h: modules and what importing them observed */
+};
+
+static inline struct engine *
+engine_of(JSContext *ctx)
+{
+	return JS_GetContextOpaque(ctx);
+}
+
+/* --- convert.c --- */
+
+/* A JavaScript value to packed form.  False with a pending exception (the npm helper's
+ * texts of convexToJson: unsupported types, undefined in arrays, class instances ...).
+ * `undefined_ok`: the top level may be undefined (becomes UNDEFINED), object members that are
+ * undefined are dropped; `patch`: members that are undefined become UNDEFINED. */
+enum to_val { TO_VAL = 0, TO_VAL_UNDEFINED_OK = 1, TO_VAL_PATCH = 2 };
+bool    js_to_val(JSContext *ctx, JSValueConst v, int how, struct arena *a, struct val *ret);
+/* Packed to JavaScript; documents' strings are copied into the heap.  Exception on OOM. */
+JSValue js_from_val(JSContext *ctx, struct val v);
+JSValue js_from_str(JSContext *ctx, str s);
+/* Text in the run's arena; false with a pending exception if it is not a string. */
+bool    js_to_str(JSContext *ctx, JSValueConst v, struct arena *a, str *ret);
+
+/* Turns an err into what JavaScript sees (spec 04 section 1.2): deterministic kinds throw an
+ * Error with message and data; others end the run.  Always returns JS_EXCEPTION. */
+JSValue js_throw_err(JSContext *ctx, const struct err *e);
+/* Ends the run with a developer error that catch and finally do not see. */
+JSValue js_throw_uncatchable(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3);
+
+/* --- installed into a fresh context, in this order (engine.c calls them) --- */
+
+void ctx_install_classes(struct engine *en);          /* ctx.c: native classes and prototypes; makes en->cx */
+void ctx_uninstall(struct engine *en);                /* frees en->cx, when the engine dies; NULL is fine */
+/* The ctx object of a query or mutation, for _handler(ctx, args); built in the image. */
+JSValue ctx_new(struct engine *en, enum udf_kind kind);
+/* The npm package's validateReturnValue(): false with an exception if a handler returned a query. */
+bool ctx_result_ok(JSContext *ctx, JSValueConst v);
+void syscalls_install(struct engine *en, JSValueConst convex); /* Convex.syscall, asyncSyscall */
+void natives_install(struct engine *en, JSValueConst global);  /* console sink, Date, Math.random, crypto, env, text codecs */
+
+/* --- the prelude --- */
+/* Bytecode or source of js/prelude, linked into the binary (generated at build time). */
+extern const unsigned char prelude_js[];
+extern const size_t        prelude_js_len;
+
+/* --- run.c for the others --- */
+
+/* Resolved or rejected promise around an outcome: result is owned.  JS_EXCEPTION rejects with
+ * the pending exception (unless it is uncatchable: then it propagates). */
+JSValue js_promise_of(JSContext *ctx, JSValue result);
+/* Time spent in the host does not count: wraps blocking work. */
+void run_pause_clock(struct run *r);
+void run_resume_clock(struct run *r);
+/* Draws from the run's generator (spec 04 section 3.2); marks observed_rng. */
+double   run_random(struct engine *en);
+void     run_random_bytes(struct engine *en, uint8_t *ret, size_t n);
+double   run_now_ms(struct engine *en); /* marks observed_time in the execute phase */
+/* An environment variable as this run or import sees it, with its read recorded. */
+NODISCARD status run_env_var(struct engine *en, str name, bool *ret_found, str *ret, struct err *e);
+
+/* --- stack.c --- */
+
+/* Message and mapped frames of a thrown value: "Uncaught Error: boom\n    at f (../convex/m.ts:3:8)\n",
+ * and ConvexError data. */
+void error_describe(struct engine *en, JSValueConst thrown, struct arena *a, str *ret_text,
+    str *ret_data);
+/* error.stack as user code sees it: mapped frames only. */
+void stack_install(struct engine *en);
+
+#endif

@@ -1,0 +1,21 @@
+/* file.h - the few file operations that are not SQLite's.
+ *
+ * Thread: any.
+ */
+#ifndef OS_FILE_H
+#define OS_FILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+NODISCARD status file_read(const char *path, struct buf *out, struct err *e); /* NOT_FOUND if absent */
+/* Through a temporary file, fsync and rename: afterwards the old or the new content is there. */
+NODISCARD status file_write_atomic(const char *path, str content, struct err *e);
+NODISCARD status file_mkdirs(const char *path, struct err *e); /* existing ones are fine */
+bool file_exists(const char *path);
+/* An exclusive lock on `path` (created if needed) until file_unlock() or the end of the process.
+ * CONFLICT if another process, or this one by another call, holds it. */
+NODISCARD status file_lock(const char *path, int *ret_fd, struct err *e);
+void             file_unlock(int fd); /* the file stays */
+
+#endif

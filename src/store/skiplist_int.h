@@ -1,0 +1,28 @@
+/* skiplist_int.h - an ordered set of pointers (Pugh, 1990).
+ *
+ * The memory store's trees: insertion, removal and search in O(log n).  Heights come from a fixed seed, so that two runs build the same list.
+ *
+ * Thread: one at a time.  Memory: the nodes; items are the caller's.
+ */
+#ifndef STORE_SKIPLIST_INT_H
+#define STORE_SKIPLIST_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct skiplist;
+
+struct skiplist *skiplist_new(int (*cmp)(const void *a, const void *b));
+void             skiplist_free(struct skiplist *l, void (*free_item)(void *item));
+
+bool skiplist_insert(struct skiplist *l, void *item); /* false: an equal item is there already */
+bool skiplist_remove(struct skiplist *l, const void *probe); /* false: there is none */
+/* The items equal to, first not below, first above, last below `probe`; NULL: none. */
+void *skiplist_get(const struct skiplist *l, const void *probe);
+void *skiplist_first_ge(const struct skiplist *l, const void *probe);
+void *skiplist_first_gt(const struct skiplist *l, const void *probe);
+void *skiplist_last_lt(const struct skiplist *l, const void *probe);
+void *skiplist_first(const struct skiplist *l);
+void *skiplist_last(const struct skiplist *l);
+
+#endif

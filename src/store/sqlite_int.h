@@ -1,0 +1,120 @@
+/* sqlite_int.h - what the files of the SQLite store share.
+ *
+ * sqlite.c        opening, format version, connections
+ * sqlite_write.c  the write path: group commit
+ * sqlite_read.c   scans, the log, globals
+ *
+ * Thread: the writer connection belongs to the thread that calls write(); a reader belongs to
+ *         the thread that took it from the pool until it gives it back.
+ * Memory: everything is owned by struct sqlite_store.
+ */
+#ifndef STORE_SQLITE_INT_H
+#define STORE_SQLITE_INT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/arena.h"
+#include "store/store.h"
+#include "value/pack.h"
+
+enum { SQLITE_FORMAT_VERSION = 1 };
+
+enum write_stmt {
+	WRITE_BEGIN,
+	WRITE_COMMIT,
+	WRITE_ROLLBACK,
+	WRITE_DOC,
+	WRITE_KEY,
+	WRITE_BACKFILL,
+	WRITE_GLOBAL,
+	WRITE_STMTS
+};
+
+enum read_stmt {
+	READ_WALK_ASC,      /* keys of [lo, hi), versions oldest first */
+	READ_WALK_ASC_OPEN, /* keys of [lo, ...) */
+	READ_WALK_DESC,     /* keys downwards, versions newest first */
+	READ_WALK_DESC_OPEN,
+	READ_NEWEST, /* the newest version <= at of one key */
+	READ_BODY,
+	READ_LOG,
+	READ_GLOBAL,
+	READ_MAX_TS,
+	READ_STMTS
+};
+
+/* One connection for reading, with what its user needs to build documents. */
+struct sqlite_reader {
+	struct sqlite_reader *next; /* in the pool */
+	sqlite3              *db;
+	sqlite3_stmt         *stmts[READ_STMTS];
+	struct pack           pack;  /* trusted */
+	struct arena         *arena; /* scratch for JSON trees; reset after each document */
+	struct buf            key;   /* the key that a scan is at */
+	struct buf            bound; /* where a scan goes on after it has left a key */
+};
+
+struct sqlite_writer {
+	sqlite3      *db;
+	sqlite3_stmt *stmts[WRITE_STMTS];
+	struct buf    json;
+};
+
+struct sqlite_store {
+	unsigned              magic;
+	char                 *path;
+	int                   lock_fd; /* -1: not held */
+	struct sqlite_writer  writer;
+	pthread_mutex_t       pool_lock;
+	struct sqlite_reader *pool; /* idle readers */
+};
+
+#define SQLITE_STORE_MAGIC 0x5c11e57eu
+
+/* ST_INTERNAL with what SQLite says about its last failure. */
+status sqlite_fail(sqlite3 *db, struct err *e, const char *what);
+/* ST_OPERATIONAL: texts for the operator who starts the process. */
+status sqlite_refuse(sqlite3 *db, struct err *e, const char *path);
+
+NODISCARD status sqlite_prepare(sqlite3 *db, const char *const *sql, size_t n, sqlite3_stmt **ret,
+    struct err *e);
+
+NODISCARD status sqlite_reader_take(struct sqlite_store *s, struct sqlite_reader **ret,
+    struct err *e);
+void             sqlite_reader_give(struct sqlite_store *s, struct sqlite_reader *r);
+
+extern const char *const sqlite_write_sql[WRITE_STMTS];
+extern const char *const sqlite_read_sql[READ_STMTS];
+
+/* The members of the vtable. */
+status sqlite_write(void *self, const struct store_batch *b, struct err *e);
+status sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e);
+status sqlite_log(void *self, ts_t from, ts_t to, size_t limit,
+    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e);
+status sqlite_global(void *self, str key, struct buf *ret_json, struct err *e);
+status sqlite_max_ts(void *self, ts_t *ret, struct err *e);
+
+/* Binds bytes that stay where they are until the statement is reset. */
+static inline int
+sqlite_bind_bytes(sqlite3_stmt *st, int at, str s)
+{
+	return sqlite3_bind_blob64(st, at, s.p ? s.p : "", s.n, SQLITE_STATIC);
+}
+
+static inline int
+sqlite_bind_uid(sqlite3_stmt *st, int at, const struct uid *u)
+{
+	return sqlite3_bind_blob(st, at, u->b, sizeof u->b, SQLITE_STATIC);
+}
+
+/* Valid until the next step or reset.  A blob of no bytes reads as NULL in SQLite. */
+static inline str
+sqlite_column_bytes(sqlite3_stmt *st, int at)
+{
+	const void *p = sqlite3_column_blob(st, at);
+
+	return p ? str_of(p, (size_t)sqlite3_column_bytes(st, at)) : STR_EMPTY;
+}
+
+#endif

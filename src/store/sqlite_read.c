@@ -1,0 +1,390 @@
+/* sqlite_read.c - index scans, the document log and globals.
+ *
+ * A scan wants for each key the newest version that is not above the asked timestamp.  The
+ * table is ordered by (index, key, version), so one statement walks the range and the loop here
+ * picks the version: the last fitting one when walking up, the first fitting one when walking
+ * down.  Where keys have few versions that is one step of a cursor per key.
+ *
+ * A hot document can have thousands of versions of one key.  After MANY_VERSIONS rows of the
+ * same key the walk is abandoned: one lookup finds the wanted version, and a new walk starts
+ * behind the key.  So a scan costs O(keys), whatever the number of versions.
+ *
+ * While a walk is open, every other statement of the connection reads in the same SQLite
+ * transaction.  A restarted walk may see newer rows; they have newer timestamps and do not
+ * change the answer.
+ *
+ * Thread: any; each call has a reader of its own.  Memory: the rows' arena; documents counted.
+ */
+#include "base/json.h"
+#include "store/sqlite_int.h"
+#include "value/vjson.h"
+
+enum { MANY_VERSIONS = 6 };
+
+#define WALK_SQL "SELECT key, ts, deleted, document_id FROM indexes WHERE index_id = ?1 AND key >= ?2"
+
+const char *const sqlite_read_sql[READ_STMTS] = {
+	[READ_WALK_ASC] = WALK_SQL " AND key < ?3 ORDER BY key ASC, ts ASC",
+	[READ_WALK_ASC_OPEN] = WALK_SQL " ORDER BY key ASC, ts ASC",
+	[READ_WALK_DESC] = WALK_SQL " AND key < ?3 ORDER BY key DESC, ts DESC",
+	[READ_WALK_DESC_OPEN] = WALK_SQL " ORDER BY key DESC, ts DESC",
+	[READ_NEWEST] = "SELECT key, ts, deleted, document_id FROM indexes"
+			" WHERE index_id = ?1 AND key = ?2 AND ts <= ?3 ORDER BY ts DESC LIMIT 1",
+	[READ_BODY] = "SELECT json_value, prev_ts FROM documents"
+		      " WHERE ts = ?1 AND table_id = ?2 AND id = ?3",
+	[READ_LOG] = "SELECT ts, table_id, id, json_value, deleted, prev_ts FROM documents"
+		     " WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, table_id, id LIMIT ?3",
+	[READ_GLOBAL] = "SELECT json_value FROM persistence_globals WHERE key = ?1",
+	[READ_MAX_TS] = "SELECT max(ts) FROM documents",
+};
+
+/* One version of the key that the scan is at. */
+struct version {
+	bool       found;
+	bool       deleted;
+	ts_t       ts;
+	struct uid doc;
+};
+
+struct scan {
+	struct sqlite_reader    *r;
+	const struct store_scan *q;
+	struct store_rows       *out;
+	sqlite3_stmt            *walk;
+	str                      lo, hi;   /* what is left of the range */
+	bool                     open;     /* the range has no end; hi is unused */
+	bool                     at_key;   /* r->key is a key whose answer is not out yet */
+	size_t                   versions; /* of r->key, seen so far */
+	struct version           best;     /* of r->key */
+};
+
+static status
+bad_row(struct err *e, const char *what)
+{
+	return err_internal(e, "sqlite: the database is damaged: %s", what);
+}
+
+static status
+column_uid(sqlite3_stmt *st, int at, struct uid *ret, struct err *e)
+{
+	str s = sqlite_column_bytes(st, at);
+
+	if (s.n != sizeof ret->b)
+		return bad_row(e, "an id does not have 16 bytes");
+	memcpy(ret->b, s.p, sizeof ret->b);
+	return ST_OK;
+}
+
+/* Builds the document from stored JSON.  A table number of 0 is taken from the _id. */
+static status
+parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
+    struct doc **ret, struct err *e)
+{
+	struct json *j;
+	struct val   v;
+	double       creation = 0;
+	str          text;
+	status       st;
+
+	arena_reset(r->arena);
+	pack_reset(&r->pack);
+	st = json_parse(r->arena, json, &j, NULL);
+	if (st == ST_OK)
+		st = vjson_read(&r->pack, j, VJSON_PLAIN, NULL);
+	if (st == ST_OK)
+		st = pack_done(&r->pack, &v, NULL);
+	if (st == ST_OK && val_kind(v) != VAL_OBJECT)
+		st = ST_INTERNAL;
+	if (st == ST_OK && id.table == 0 && !json_get_str(j, "_id", &text))
+		st = ST_INTERNAL;
+	if (st == ST_OK && id.table == 0)
+		st = id_parse(text, &id, NULL);
+	if (st != ST_OK)
+		return bad_row(e, "a document cannot be read");
+	json_get_num(j, "_creationTime", &creation);
+	*ret = doc_new(tablet, id, creation, v);
+	return ST_OK;
+}
+
+/* The revision that an index entry points to. */
+static status
+load_body(struct scan *s, struct doc **ret, struct err *e)
+{
+	sqlite3_stmt *body = s->r->stmts[READ_BODY];
+	struct docid  id = { s->q->table_number, s->best.doc };
+	str           json;
+	int           rc;
+	status        st;
+
+	rc = sqlite3_bind_int64(body, 1, (sqlite3_int64)s->best.ts);
+	rc |= sqlite_bind_uid(body, 2, &s->q->tablet);
+	rc |= sqlite_bind_uid(body, 3, &id.uid);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(body);
+	if (rc == SQLITE_ROW) {
+		json = sqlite_column_bytes(body, 0);
+		st = parse_doc(s->r, json, s->q->tablet, id, ret, e);
+		if (st == ST_OK) {
+			(*ret)->ts = s->best.ts;
+			(*ret)->prev_ts = (ts_t)sqlite3_column_int64(body, 1);
+		}
+	} else if (rc == SQLITE_DONE) {
+		st = bad_row(e, "an index entry has no document");
+	} else {
+		st = sqlite_fail(s->r->db, e, sqlite_read_sql[READ_BODY]);
+	}
+	sqlite3_reset(body);
+	return st;
+}
+
+/* The key r->key is complete: returns its document unless it is deleted or not there yet. */
+static status
+finish_key(struct scan *s, struct err *e)
+{
+	struct store_row row;
+
+	must(s->at_key);
+	s->at_key = false;
+	if (!s->best.found || s->best.deleted)
+		return ST_OK;
+	TRY(load_body(s, &row.doc, e));
+	row.key = arena_str(s->out->arena, buf_str(&s->r->key));
+	vec_push(&s->out->rows, row);
+	return ST_OK;
+}
+
+static void
+start_key(struct scan *s, str key)
+{
+	buf_reset(&s->r->key);
+	buf_add(&s->r->key, key);
+	s->at_key = true;
+	s->versions = 0;
+	s->best = (struct version){ 0 };
+}
+
+/* Considers the version in the current row of `st`. */
+static status
+see_version(struct scan *s, sqlite3_stmt *st, struct err *e)
+{
+	ts_t ts = (ts_t)sqlite3_column_int64(st, 1);
+
+	s->versions++;
+	if (ts > s->q->at || (s->best.found && ts < s->best.ts))
+		return ST_OK;
+	s->best.found = true;
+	s->best.ts = ts;
+	s->best.deleted = sqlite3_column_int(st, 2) != 0;
+	return s->best.deleted ? ST_OK : column_uid(st, 3, &s->best.doc, e);
+}
+
+/* Binds and starts the walk over what is left of the range. */
+static status
+start_walk(struct scan *s, struct err *e)
+{
+	enum read_stmt which;
+	int            rc;
+
+	if (s->q->desc)
+		which = s->open ? READ_WALK_DESC_OPEN : READ_WALK_DESC;
+	else
+		which = s->open ? READ_WALK_ASC_OPEN : READ_WALK_ASC;
+	s->walk = s->r->stmts[which];
+	rc = sqlite_bind_uid(s->walk, 1, &s->q->index);
+	rc |= sqlite_bind_bytes(s->walk, 2, s->lo);
+	if (!s->open)
+		rc |= sqlite_bind_bytes(s->walk, 3, s->hi);
+	return rc == SQLITE_OK ? ST_OK : sqlite_fail(s->r->db, e, "bind a range");
+}
+
+/* Too many versions: asks for the right one and goes on behind the key. */
+static status
+leap(struct scan *s, struct err *e)
+{
+	sqlite3_stmt *newest = s->r->stmts[READ_NEWEST];
+	status        st = ST_OK;
+	int           rc;
+
+	sqlite3_reset(s->walk);
+	rc = sqlite_bind_uid(newest, 1, &s->q->index);
+	rc |= sqlite_bind_bytes(newest, 2, buf_str(&s->r->key));
+	rc |= sqlite3_bind_int64(newest, 3, (sqlite3_int64)s->q->at);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(newest);
+	if (rc == SQLITE_ROW)
+		st = see_version(s, newest, e);
+	else if (rc != SQLITE_DONE)
+		st = sqlite_fail(s->r->db, e, sqlite_read_sql[READ_NEWEST]);
+	sqlite3_reset(newest);
+	TRY(st);
+	TRY(finish_key(s, e));
+
+	buf_reset(&s->r->bound);
+	buf_add(&s->r->bound, buf_str(&s->r->key));
+	if (s->q->desc) {
+		s->hi = buf_str(&s->r->bound);
+		s->open = false;
+	} else {
+		buf_add_byte(&s->r->bound, 0); /* the next possible key */
+		s->lo = buf_str(&s->r->bound);
+	}
+	return start_walk(s, e);
+}
+
+/* Takes the walk's current row.  *ret_done: the limit is reached and this row shows that the
+ * range holds more. */
+static status
+take_row(struct scan *s, bool *ret_done, struct err *e)
+{
+	str key = sqlite_column_bytes(s->walk, 0);
+
+	if (!s->at_key || !str_eq(key, buf_str(&s->r->key))) {
+		if (s->at_key)
+			TRY(finish_key(s, e));
+		if (s->out->rows.n >= s->q->limit) {
+			*ret_done = s->out->more = true;
+			return ST_OK;
+		}
+		start_key(s, key);
+	}
+	TRY(see_version(s, s->walk, e));
+	return s->versions > MANY_VERSIONS ? leap(s, e) : ST_OK;
+}
+
+static status
+walk_range(struct scan *s, struct err *e)
+{
+	bool done = false;
+
+	TRY(start_walk(s, e));
+	while (!done) {
+		int rc = sqlite3_step(s->walk);
+
+		if (rc == SQLITE_DONE)
+			return s->at_key ? finish_key(s, e) : ST_OK;
+		if (rc != SQLITE_ROW)
+			return sqlite_fail(s->r->db, e, "scan an index");
+		TRY(take_row(s, &done, e));
+	}
+	return ST_OK;
+}
+
+status
+sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
+{
+	struct sqlite_store *store = self;
+	struct scan          s = { .q = q, .out = ret, .lo = q->lo, .hi = q->hi };
+	status               st;
+
+	s.open = q->hi.n == 0;
+	must(q->limit > 0 && ret->rows.n == 0);
+	TRY(sqlite_reader_take(store, &s.r, e));
+	if (!ret->arena)
+		ret->arena = arena_new();
+	st = walk_range(&s, e);
+	if (s.walk)
+		sqlite3_reset(s.walk);
+	sqlite_reader_give(store, s.r);
+	if (st != ST_OK)
+		store_rows_clear(ret);
+	return st;
+}
+
+static status
+log_row(struct sqlite_reader *r, sqlite3_stmt *st, struct store_log_row *ret, struct err *e)
+{
+	*ret = (struct store_log_row){
+		.ts = (ts_t)sqlite3_column_int64(st, 0),
+		.prev_ts = (ts_t)sqlite3_column_int64(st, 5),
+	};
+	TRY(column_uid(st, 1, &ret->tablet, e));
+	TRY(column_uid(st, 2, &ret->id, e));
+	if (sqlite3_column_int(st, 4))
+		return ST_OK;
+	TRY(parse_doc(r, sqlite_column_bytes(st, 3), ret->tablet, (struct docid){ 0, ret->id },
+	    &ret->doc, e));
+	ret->doc->ts = ret->ts;
+	ret->doc->prev_ts = ret->prev_ts;
+	return ST_OK;
+}
+
+static sqlite3_int64
+clamp(uint64_t v)
+{
+	return v > (uint64_t)INT64_MAX ? INT64_MAX : (sqlite3_int64)v;
+}
+
+status
+sqlite_log(void *self, ts_t from, ts_t to, size_t limit,
+    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e)
+{
+	struct sqlite_store  *store = self;
+	struct sqlite_reader *r;
+	sqlite3_stmt         *walk;
+	status                st = ST_OK;
+	bool                  more = true;
+
+	TRY(sqlite_reader_take(store, &r, e));
+	walk = r->stmts[READ_LOG];
+	sqlite3_bind_int64(walk, 1, clamp(from));
+	sqlite3_bind_int64(walk, 2, clamp(to));
+	sqlite3_bind_int64(walk, 3, clamp(limit));
+	while (st == ST_OK && more) {
+		struct store_log_row row;
+		int                  rc = sqlite3_step(walk);
+
+		if (rc == SQLITE_DONE)
+			break;
+		st = rc == SQLITE_ROW ? log_row(r, walk, &row, e)
+				      : sqlite_fail(r->db, e, sqlite_read_sql[READ_LOG]);
+		if (st == ST_OK)
+			more = fn(arg, &row);
+	}
+	sqlite3_reset(walk);
+	sqlite_reader_give(store, r);
+	return st;
+}
+
+status
+sqlite_global(void *self, str key, struct buf *ret_json, struct err *e)
+{
+	struct sqlite_store  *store = self;
+	struct sqlite_reader *r;
+	sqlite3_stmt         *get;
+	int                   rc;
+	status                st = ST_OK;
+
+	TRY(sqlite_reader_take(store, &r, e));
+	get = r->stmts[READ_GLOBAL];
+	sqlite3_bind_text64(get, 1, key.p, key.n, SQLITE_STATIC, SQLITE_UTF8);
+	rc = sqlite3_step(get);
+	if (rc == SQLITE_ROW)
+		buf_add(ret_json, sqlite_column_bytes(get, 0));
+	else if (rc == SQLITE_DONE)
+		st = err_set(e, ST_NOT_FOUND, "GlobalNotFound", "there is no global '%.*s'",
+		    STR_ARG(key));
+	else
+		st = sqlite_fail(r->db, e, sqlite_read_sql[READ_GLOBAL]);
+	sqlite3_reset(get);
+	sqlite_reader_give(store, r);
+	return st;
+}
+
+status
+sqlite_max_ts(void *self, ts_t *ret, struct err *e)
+{
+	struct sqlite_store  *store = self;
+	struct sqlite_reader *r;
+	sqlite3_stmt         *get;
+	status                st = ST_OK;
+
+	TRY(sqlite_reader_take(store, &r, e));
+	get = r->stmts[READ_MAX_TS];
+	if (sqlite3_step(get) == SQLITE_ROW)
+		*ret = (ts_t)sqlite3_column_int64(get, 0);
+	else
+		st = sqlite_fail(r->db, e, sqlite_read_sql[READ_MAX_TS]);
+	sqlite3_reset(get);
+	sqlite_reader_give(store, r);
+	return st;
+}

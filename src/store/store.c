@@ -1,0 +1,31 @@
+/* store.c - what all stores share.
+ *
+ * Thread: the owner of the rows.  Memory: see store.h.
+ */
+#include "base/arena.h"
+#include "store/store.h"
+
+void
+store_rows_init(struct store_rows *r)
+{
+	memset(r, 0, sizeof *r);
+}
+
+void
+store_rows_clear(struct store_rows *r)
+{
+	for (size_t i = 0; i < r->rows.n; i++)
+		doc_unref(r->rows.v[i].doc);
+	vec_clear(&r->rows);
+	arena_free(r->arena);
+	store_rows_init(r);
+}
+
+void
+store_close(struct store *s)
+{
+	if (!s->v)
+		return;
+	s->v->close(s->self);
+	*s = (struct store){ NULL, NULL };
+}

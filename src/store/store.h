@@ -1,0 +1,147 @@
+/* store.h - the persistence seam (spec 03 section 7).
+ *
+ * A store keeps two logs: documents by (ts, table, id) and index entries by (index, key, ts).
+ * It promises: a write call is atomic and durable when it returns; reads see a snapshot at
+ * the asked timestamp; there is one writer process.
+ *
+ * Document bodies travel as struct doc: the store does the JSON.
+ *
+ * Thread: write calls come from one thread at a time; reads from any thread, concurrently
+ *         with a write.
+ * Memory: results hold references that the caller releases (store_rows_clear).
+ * Format: the tables of spec 03 section 7.3 in SQLite.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/err.h"
+#include "base/vec.h"
+#include "value/doc.h"
+
+/* One document revision of a commit. */
+struct store_doc_write {
+	struct uid  tablet;
+	struct docid id;
+	struct doc *doc;     /* NULL: deleted.  Borrowed for the call */
+	ts_t        prev_ts; /* 0: none */
+};
+
+struct store_index_write {
+	struct uid index;
+	str        key;     /* borrowed */
+	bool       deleted; /* tombstone */
+	struct uid tablet;  /* of the document, if not deleted */
+	struct uid doc;
+};
+
+/* What one commit writes at one timestamp. */
+struct store_commit {
+	ts_t                            ts;
+	size_t                          ndocs;
+	const struct store_doc_write   *docs;
+	size_t                          nkeys;
+	const struct store_index_write *keys;
+};
+
+/* An index entry at an older document's own timestamp (index backfill). */
+struct store_backfill_row {
+	ts_t                     ts;
+	struct store_index_write key;
+};
+
+struct store_global {
+	str key;
+	str json;
+};
+
+struct store_batch {
+	size_t                           ncommits;
+	const struct store_commit *const *commits; /* ascending timestamps; keys collide: error */
+	size_t                           nbackfill;
+	const struct store_backfill_row *backfill; /* overwrite semantics */
+	size_t                           nglobals;
+	const struct store_global       *globals;
+};
+
+struct store_row {
+	str         key; /* owned by the rows' arena */
+	struct doc *doc; /* one reference, owned by the rows */
+};
+
+struct store_rows {
+	VEC(struct store_row) rows;
+	struct arena         *arena; /* owned; NULL while empty */
+	bool                  more;  /* `limit` rows were found and the range holds further keys,
+	                              * be they only tombstones */
+};
+
+void store_rows_init(struct store_rows *r);
+void store_rows_clear(struct store_rows *r); /* frees; as after store_rows_init */
+
+struct store_scan {
+	struct uid index;
+	struct uid tablet;
+	uint32_t   table_number; /* to build docids */
+	ts_t       at;
+	str        lo;           /* inclusive */
+	str        hi;           /* exclusive; n == 0: no end */
+	bool       desc;
+	size_t     limit;        /* counts returned rows; at least 1 */
+};
+
+struct store_log_row {
+	ts_t        ts;
+	struct uid  tablet;
+	struct uid  id;
+	struct doc *doc; /* NULL: tombstone.  The callback owns the reference */
+	ts_t        prev_ts;
+};
+
+struct store_vtable {
+	const char *name;
+	/* Atomic and durable on ST_OK.  Any failure leaves the outcome unknown: the caller
+	 * must stop the process and recover (spec 03 section 5.3). */
+	status (*write)(void *self, const struct store_batch *b, struct err *e);
+	/* Newest entry <= at for each key of the range, tombstones skipped, joined with its body.
+	 * `ret` is empty before, and after a failure. */
+	status (*scan)(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e);
+	/* Revisions with from <= ts < to, ascending (ts, tablet, id), at most limit; calls fn for
+	 * each, stops when it returns false.  table numbers of docids come from the _id field. */
+	status (*log)(void *self, ts_t from, ts_t to, size_t limit,
+	    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e);
+	/* NOT_FOUND if absent. */
+	status (*global)(void *self, str key, struct buf *ret_json, struct err *e);
+	/* 0 if the log is empty. */
+	status (*max_ts)(void *self, ts_t *ret, struct err *e);
+	void (*close)(void *self);
+};
+
+struct store {
+	const struct store_vtable *v;
+	void                      *self;
+};
+
+/* `path` is created if absent (WAL, synchronous=FULL, exclusive lock).  CONFLICT if another
+ * process has it open. */
+NODISCARD status store_open_sqlite(const char *path, struct store *ret, struct err *e);
+/* For tests and the simulator: everything that was written, in memory. */
+void store_open_memory(struct store *ret);
+/* The simulator's crash: forgets the writes whose timestamps are above `durable`
+ * (memory store only). */
+void store_memory_crash(struct store *s, ts_t durable);
+
+static inline status
+store_write(struct store *s, const struct store_batch *b, struct err *e)
+{
+	return s->v->write(s->self, b, e);
+}
+
+static inline status
+store_scan(struct store *s, const struct store_scan *q, struct store_rows *ret, struct err *e)
+{
+	return s->v->scan(s->self, q, ret, e);
+}
+
+void store_close(struct store *s);
+
+#endif

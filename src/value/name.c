@@ -1,0 +1,88 @@
+/* name.c - which names a field and an identifier may have (spec 03 section 1.3).
+ *
+ * Thread: any.  Memory: texts go to the caller's err.
+ */
+#include "value/pack.h"
+#include "value/print.h"
+
+#define CODE_FIELD "InvalidFieldName"
+#define CODE_IDENT "InvalidIdentifier"
+#define IDENT_MAX  64
+
+/* "{before}{s}{between}{char at}{after}", or with the character first. */
+static status
+bad_char(struct err *e, const char *code, str s, size_t at, const char *format_head, bool char_first,
+    const char *format_mid, const char *format_tail)
+{
+	struct buf b;
+
+	if (!e)
+		return ST_BAD_REQUEST;
+	buf_init(&b, BUF_MAX_DEFAULT);
+	buf_addz(&b, format_head);
+	if (char_first)
+		print_char(&b, str_from(s, at));
+	else
+		buf_add(&b, s);
+	buf_addz(&b, format_mid);
+	if (char_first)
+		buf_add(&b, s);
+	else
+		print_char(&b, str_from(s, at));
+	buf_addz(&b, format_tail);
+	err_set_str(e, ST_BAD_REQUEST, code, buf_str(&b));
+	buf_clear(&b);
+	return ST_BAD_REQUEST;
+}
+
+status
+field_name_check(str name, struct err *e)
+{
+	if (name.n && name.p[0] == '$')
+		return err_set(e, ST_BAD_REQUEST, CODE_FIELD,
+		    "Field name %.*s starts with '$', which is reserved.", STR_ARG(name));
+	for (size_t i = 0; i < name.n; i++)
+		if ((uint8_t)name.p[i] < 0x20 || (uint8_t)name.p[i] > 0x7E)
+			return bad_char(e, CODE_FIELD, name, i, "Field name ", false,
+			    " has invalid character ",
+			    ": Field names can only contain non-control ASCII characters");
+	if (name.n > FIELD_NAME_MAX)
+		return err_set(e, ST_BAD_REQUEST, CODE_FIELD,
+		    "Field name is too long (%zu > maximum %d)", name.n, FIELD_NAME_MAX);
+	return ST_OK;
+}
+
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+status
+identifier_check(str s, struct err *e)
+{
+	bool underscores_only = true;
+
+	if (s.n == 0)
+		return err_set(e, ST_BAD_REQUEST, CODE_IDENT, "Identifier cannot be empty");
+	if (!is_letter(s.p[0]) && s.p[0] != '_')
+		return bad_char(e, CODE_IDENT, s, 0, "Invalid first character ", true, " in ",
+		    ": Identifiers must start with an alphabetic character or underscore");
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!is_letter(c) && c != '_' && (c < '0' || c > '9'))
+			return bad_char(e, CODE_IDENT, s, i, "Identifier ", false,
+			    " has invalid character ",
+			    ": Identifiers can only contain alphanumeric characters or underscores");
+		if (c != '_')
+			underscores_only = false;
+	}
+	if (s.n > IDENT_MAX)
+		return err_set(e, ST_BAD_REQUEST, CODE_IDENT,
+		    "Identifier is too long (%zu > maximum %d)", s.n, IDENT_MAX);
+	if (underscores_only)
+		return err_set(e, ST_BAD_REQUEST, CODE_IDENT,
+		    "Identifier %.*s cannot have exclusively underscores", STR_ARG(s));
+	return ST_OK;
+}

@@ -1,0 +1,127 @@
+/* fnlog_test.c - the function log that `npx convex logs` reads. */
+#include "admin/fnlog.h"
+#include "test.h"
+
+static uint64_t fake_now = 1700000000000000000u;
+
+static uint64_t
+now_ns(void *arg)
+{
+	(void)arg;
+	return fake_now;
+}
+
+static const struct os fake_os = { .now_ns = now_ns, .mono_ns = now_ns };
+
+static void
+add(struct fnlog *l, const char *path, const char *line)
+{
+	struct fn_call   *c = fn_call_new();
+	struct fn_result *r = fn_result_new();
+	str               message = str_z(line);
+
+	c->path = arena_str(c->arena, str_z(path));
+	c->identity = identity_none();
+	c->request_id = S("0e0fc3d75de1b1d2");
+	r->st = ST_OK;
+	r->ok = true;
+	r->kind = UDF_QUERY;
+	r->kind_known = true;
+	r->value_json = S("1");
+	loglines_add(&r->logs, &(struct logline){ .level = LINE_LOG, .nmessages = 1, .messages = &message });
+	r->nlines = 1;
+	r->lines = ARENA_ARRAY(r->arena, str, 1);
+	r->lines[0] = arena_fmt(r->arena, "[LOG] %s", line);
+	fnlog_add(l, c, r, false);
+	fn_result_unref(r);
+	fn_call_unref(c);
+}
+
+static const struct json *
+entries(struct arena *a, const struct buf *b, double *ret_cursor)
+{
+	struct json *j;
+
+	CHECK_EQ(json_parse(a, buf_str(b), &j, NULL), ST_OK);
+	CHECK(json_get_num(j, "newCursor", ret_cursor));
+	return json_get(j, "entries");
+}
+
+/* A poll returns exactly what is newer than its cursor; cursors never repeat even when the
+ * clock stands still (spec 05 section 9.1; 05 checklist 36). */
+TEST(polls_see_each_entry_once)
+{
+	struct fnlog      *l = fnlog_new(&fake_os);
+	struct arena      *a = arena_new();
+	const struct json *list;
+	struct buf         b;
+	double             cursor, next;
+
+	buf_init(&b, 1 << 20);
+	CHECK(!fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	add(l, "m.js:a", "'one'");
+	add(l, "m.js:b", "'two'");
+	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	list = entries(a, &b, &cursor);
+	CHECK_EQ(list->n, 2);
+	CHECK(!fnlog_read(l, cursor, true, (str){ 0 }, (str){ 0 }, &b));
+	buf_reset(&b);
+	add(l, "m.js:c", "'three'");
+	CHECK(fnlog_read(l, cursor, false, (str){ 0 }, (str){ 0 }, &b));
+	list = entries(a, &b, &next);
+	CHECK_EQ(list->n, 1);
+	CHECK(next > cursor);
+	CHECK_STR(json_get(&list->items[0], "logLines")->items[0].string, S("[LOG] 'three'"));
+	CHECK_STR(json_get(&list->items[0], "identifier")->string, S("m:c"));
+	buf_clear(&b);
+	arena_free(a);
+	fnlog_free(l);
+}
+
+/* The CLI and the dashboard get lines as objects, everybody else as strings; system functions
+ * are not logged; a filter keeps one client's request (05 checklist 37, 38). */
+TEST(forms_and_filters)
+{
+	struct fnlog      *l = fnlog_new(&fake_os);
+	struct arena      *a = arena_new();
+	const struct json *list;
+	struct buf         b;
+	double             cursor;
+
+	buf_init(&b, 1 << 20);
+	add(l, "_system/cli/tables.js:default", "'hidden'");
+	CHECK(!fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	add(l, "m.js:a", "'x'");
+	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	list = entries(a, &b, &cursor);
+	CHECK_STR(json_get(json_get(&list->items[0], "logLines")->items, "messages")->items[0].string, S("'x'"));
+	buf_reset(&b);
+	CHECK(fnlog_read(l, 0, true, S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f"), S("4"), &b));
+	CHECK_EQ(entries(a, &b, &cursor)->n, 1);
+	buf_reset(&b);
+	CHECK(fnlog_read(l, 0, true, S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f"), S("5"), &b));
+	CHECK_EQ(entries(a, &b, &cursor)->n, 0);
+	buf_clear(&b);
+	arena_free(a);
+	fnlog_free(l);
+}
+
+/* The ring keeps the newest thousand. */
+TEST(bounded)
+{
+	struct fnlog *l = fnlog_new(&fake_os);
+	struct arena *a = arena_new();
+	struct buf    b;
+	double        cursor;
+
+	for (int i = 0; i < 1500; i++)
+		add(l, "m.js:a", "'x'");
+	buf_init(&b, 64 << 20);
+	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK_EQ(entries(a, &b, &cursor)->n, 1000);
+	buf_clear(&b);
+	arena_free(a);
+	fnlog_free(l);
+}
+
+TEST_RUN(T(polls_see_each_entry_once), T(forms_and_filters), T(bounded))
