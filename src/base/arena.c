@@ -159,22 +159,35 @@ arena_str(struct arena *a, str s)
 	return str_of(arena_z(a, s), s.n);
 }
 
-str
-arena_fmt(struct arena *a, const char *fmt, ...)
+/* Formats straight into the current chunk; only a text that was cut is formatted again. */
+static PRINTF(2, 0) str
+format(struct arena *a, const char *fmt, va_list ap)
 {
-	va_list ap, again;
+	size_t  room = (size_t)(a->end - a->at);
+	va_list again;
 	int     n;
 	char   *p;
 
-	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	n = vsnprintf(a->at, room, fmt, ap);
 	must(n >= 0);
 	p = arena_alloc(a, (size_t)n + 1);
-	vsnprintf(p, (size_t)n + 1, fmt, again);
+	if ((size_t)n >= room)
+		vsnprintf(p, (size_t)n + 1, fmt, again);
 	va_end(again);
 	return str_of(p, (size_t)n);
+}
+
+str
+arena_fmt(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	str     s;
+
+	va_start(ap, fmt);
+	s = format(a, fmt, ap);
+	va_end(ap);
+	return s;
 }
 
 void

@@ -28,10 +28,8 @@ struct index_change {
 
 /* Spec 02 section 5.4. */
 struct index_diff {
-	/* What they point to lives as long as the transaction and the schema. */
-	VEC(struct index_change) added, removed, enabled, disabled;
+	VEC(struct index_change) added, removed, enabled, disabled; /* in the txn's arena; never cleared */
 };
-void index_diff_clear(struct index_diff *d);
 
 /* Section 7.3, the start_push column.  schema NULL: nothing is prepared, the diff is against
  * the empty set.  dry: compute the diff only. */

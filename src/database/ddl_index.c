@@ -3,8 +3,7 @@
  * The table of spec 02 section 7.3.  Per table and name there is at most one enabled and one
  * pending index; a wanted one is compared with both.
  *
- * Thread: the transaction's.  Memory: its arena; the lists of a diff are malloc'ed and owned
- *         by whoever asked for the diff.
+ * Thread: the transaction's.  Memory: its arena.
  */
 #include "database/ddl_int.h"
 
@@ -202,23 +201,37 @@ drop_all_unwanted(struct planner *pl, const struct schema *schema, struct err *e
 	return st;
 }
 
+/* Moves one list of a diff to the arena. */
+#define MOVE_LIST(a, to, from)                                                \
+	do {                                                                  \
+		if ((from)->n) {                                              \
+			(to)->v = arena_alloc((a), (from)->n * sizeof *(from)->v); \
+			memcpy((to)->v, (from)->v, (from)->n * sizeof *(from)->v); \
+		}                                                             \
+		(to)->n = (to)->cap = (from)->n;                              \
+		vec_clear(from);                                              \
+	} while (0)
+
 static status
 run(struct planner *pl, const struct schema *schema, struct index_diff *ret, struct err *e)
 {
-	struct index_diff diff;
+	struct index_diff diff, moved;
 	status            st;
 
 	memset(&diff, 0, sizeof diff);
+	memset(&moved, 0, sizeof moved);
 	pl->diff = &diff;
 	txn_note_all_tables(pl->t);
 	txn_note_all_indexes(pl->t);
 	st = drop_all_unwanted(pl, schema, e);
 	for (size_t i = 0; schema && i < schema->ntables && st == ST_OK; i++)
 		st = settle_table(pl, &schema->tables[i], e);
+	MOVE_LIST(pl->t->arena, &moved.added, &diff.added);
+	MOVE_LIST(pl->t->arena, &moved.removed, &diff.removed);
+	MOVE_LIST(pl->t->arena, &moved.enabled, &diff.enabled);
+	MOVE_LIST(pl->t->arena, &moved.disabled, &diff.disabled);
 	if (st == ST_OK)
-		*ret = diff;
-	else
-		index_diff_clear(&diff);
+		*ret = moved;
 	return st;
 }
 
@@ -233,13 +246,4 @@ status
 ddl_commit_indexes(struct txn *t, const struct schema *s, struct index_diff *ret, struct err *e)
 {
 	return run(&(struct planner){ .t = t, .finish = true }, s, ret, e);
-}
-
-void
-index_diff_clear(struct index_diff *d)
-{
-	vec_clear(&d->added);
-	vec_clear(&d->removed);
-	vec_clear(&d->enabled);
-	vec_clear(&d->disabled);
 }

@@ -96,14 +96,3 @@ fn_result_unref(struct fn_result *r)
 	loglines_clear(&r->logs);
 	arena_free(r->arena);
 }
-
-struct fn_result *
-fn_result_failure(const struct fn_call *c, str text)
-{
-	struct fn_result *r = fn_result_new();
-
-	r->st = ST_OK;
-	result_set_error(r, c->request_id, text, c->redact);
-	result_hash(r, text, c->redact);
-	return r;
-}

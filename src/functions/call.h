@@ -73,9 +73,6 @@ struct fn_result {
 struct fn_result *fn_result_new(void);
 struct fn_result *fn_result_ref(struct fn_result *r);
 void              fn_result_unref(struct fn_result *r);
-/* A failed call that never ran and depends on nothing: "[Request ID: x] Server Error\n<text>\n",
- * redacted if the call asks for it. */
-struct fn_result *fn_result_failure(const struct fn_call *c, str text);
 
 /* Canonical form of a function path (spec 01 section 1.2): "a/b:f" -> "a/b.js:f", "a" ->
  * "a.js:default".  BAD_REQUEST BadConvexFunctionIdentifier. */

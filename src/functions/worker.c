@@ -238,6 +238,16 @@ no_actions(struct err *e)
 	    "Actions are not supported by this server yet.");
 }
 
+/* On the WebSocket arguments are an array; a client that sends anything else has a bug that no
+ * data can mend, so nothing is read. */
+static status
+args_are_array(const struct fn_call *c, struct err *e)
+{
+	if (c->caller != CALLER_SYNC || str_starts(str_trim(c->args_json), S("[")))
+		return ST_OK;
+	return err_set(e, ST_BAD_REQUEST, "InvalidArguments", "Invalid arguments provided");
+}
+
 /* Everything inside the transaction.  Errors of deterministic kinds become the function's. */
 static status
 attempt_steps(struct run *x, struct err *e)
@@ -248,6 +258,7 @@ attempt_steps(struct run *x, struct err *e)
 		  .as_http_missing = c->as_http_missing };
 	struct target   g;
 
+	TRY(args_are_array(c, e));
 	if (c->session_id.p && c->want == WANT_MUTATION) {
 		struct stored_request s;
 		bool                  found;
@@ -290,7 +301,10 @@ attempt(struct run *x, struct snapshot *at)
 	x->now_ns = os_now_ns(db_os(db));
 	x->conflicted = false;
 	st = attempt_steps(x, &e);
-	if (st != ST_OK && status_deterministic(st))
+	/* Spec 01 section 11.2: for actions only what ran, or was refused after it was found, is
+	 * the function's. */
+	if (st != ST_OK && status_deterministic(st) &&
+	    (x->c->want != WANT_ACTION || args_are_array(x->c, NULL) == ST_OK))
 		finish_failure(x, e.text, e.data);
 	else if (st != ST_OK && !x->conflicted)
 		finish_refused(x, &e, st);

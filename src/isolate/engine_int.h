@@ -87,6 +87,8 @@ void engine_free(struct engine *en);
 /* Calls fn(arg) so that an abort() inside the engine (its answer to some cases of exhausted
  * memory) comes back here.  False: it did, and the engine is only good for engine_free(). */
 bool engine_protect(void (*fn)(void *arg), void *arg);
+void engine_abort(void); /* what the engine calls in place of abort() */
+void engine_install_limits(struct engine *en);
 /* Takes the run as the current one, with its limits in force; returns the one before. */
 struct run *engine_enter(struct engine *en, struct run *r);
 void        engine_leave(struct engine *en, struct run *before);
@@ -112,13 +114,33 @@ NODISCARD status image_check(struct image *im, struct txn *t, const struct isola
 /* Seed and time of the import phase, from the component's _udf_config row. */
 NODISCARD status image_read_config(struct image *im, struct txn *t, struct err *e);
 
-/* --- run.c --- */
+/* --- image.c --- */
+
+/* A sealed image that fits the request and is not in use, else a new one (not sealed if it is
+ * tainted: then the caller frees it after the run).  *ret NULL: the import failed, *ret_error
+ * is why, in the request's arena. */
+NODISCARD status image_get(struct isolate *iso, const struct run_request *req,
+    struct engine **ret, str *ret_error, struct err *e);
+/* Fills im->exports from the namespace: by name. */
+void image_note_exports(struct engine *en);
+void image_drop(struct isolate *iso, struct engine *en); /* frees it, listed or not */
+
+/* --- random.c --- */
 
 void run_seed(struct run *r, const uint8_t seed[32]);
+
+/* --- limits.c --- */
+
 /* The text of what ended the run, if something did (p == NULL: nothing). */
 str  run_ended_by(struct engine *en);
+/* Ends it because engine_protect() came back with false; the text. */
+str  run_broken(struct engine *en);
 
 /* --- stack.c --- */
+
+/* Generated line and column (from 1) to those of the source (from 0); false: no map. */
+bool module_position(struct module *m, uint32_t line, uint32_t col, uint32_t *ret_line,
+    uint32_t *ret_col);
 
 /* Text of a JavaScript value, lone surrogates replaced; false if it has none (the exception is
  * dropped). */

@@ -352,6 +352,22 @@ heap_resize(struct heap *h, void *p, size_t n)
 	return q;
 }
 
+void
+heap_forget_free(struct heap *h)
+{
+	struct heap_state *s = h->state;
+
+	for (unsigned b = 0; b < HEAP_BINS; b++) {
+		for (uint32_t i = s->bins[b], next; i != NO_PAGE; i = next) {
+			next = s->pages[i].next;
+			run_mark(s, i, s->pages[i].len);
+		}
+		s->bins[b] = NO_PAGE;
+	}
+	s->bin_mask = 0;
+	memset(s->small, 0, sizeof s->small);
+}
+
 bool
 heap_oom(const struct heap *h)
 {

@@ -179,6 +179,7 @@ heap_seal(struct heap *h)
 	size_t bytes;
 
 	must(!h->sealed);
+	heap_forget_free(h);
 	h->sealed_pages = h->state->top;
 	bytes = (size_t)h->sealed_pages * HEAP_PAGE;
 	h->mirror = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

@@ -59,6 +59,9 @@ struct heap {
 	uint64_t           resets, faults;
 };
 
+/* Free blocks and runs are never handed out again: at the seal, so that runs allocate
+ * behind the image. */
+void heap_forget_free(struct heap *h);
 void heap_register(struct heap *h);
 void heap_unregister(struct heap *h);
 

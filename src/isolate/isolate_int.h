@@ -93,7 +93,10 @@ void natives_install(struct engine *en, JSValueConst global);  /* console sink, 
 extern const unsigned char prelude_js[];
 extern const size_t        prelude_js_len;
 
-/* --- run.c for the others --- */
+/* --- image.c, limits.c, observe.c, random.c for the others --- */
+
+/* What the import does cannot be part of an image: the modules are evaluated in each run. */
+void engine_taint(struct engine *en);
 
 /* Resolved or rejected promise around an outcome: result is owned.  JS_EXCEPTION rejects with
  * the pending exception (unless it is uncatchable: then it propagates). */

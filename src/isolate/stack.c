@@ -145,6 +145,16 @@ module_map(struct module *m)
 	return m->map;
 }
 
+bool
+module_position(struct module *m, uint32_t line, uint32_t col, uint32_t *ret_line,
+    uint32_t *ret_col)
+{
+	str file;
+
+	return line && col && module_map(m) &&
+	    srcmap_find(m->map, line - 1, col - 1, &file, ret_line, ret_col);
+}
+
 static bool
 is_runtime_file(str file)
 {

@@ -143,7 +143,7 @@ send_ready(struct http_conn *c)
 		if (!c->first)
 			c->last = &c->first;
 		c->npending--;
-		c->out_bodies -= x->body.n;
+		c->out_bodies -= x->held;
 		if (!x->keep_alive)
 			start_closing(c);
 		c->progress_ms = c->now_ms;
@@ -160,7 +160,8 @@ enqueue(struct http_conn *c, struct http_exchange *x)
 	*c->last = x;
 	c->last = &x->next;
 	c->npending++;
-	c->out_bodies += x->body.n;
+	x->held = x->body.n;
+	c->out_bodies += x->held;
 }
 
 void
@@ -179,7 +180,7 @@ http_conn_answer(struct http_exchange *x)
 
 /* Ends the conversation with an error reply, behind the replies that are due. */
 static void
-refuse(struct http_conn *c, struct http_exchange *x, int status, const char *code, const char *text)
+refuse(struct http_conn *c, struct http_exchange *x, int http, const char *code, const char *text)
 {
 	if (!x) {
 		x = http_exchange_new();
@@ -187,7 +188,8 @@ refuse(struct http_conn *c, struct http_exchange *x, int status, const char *cod
 	}
 	c->cur = NULL;
 	x->keep_alive = false;
-	http_reply_error(x, status, str_z(code), str_z(text));
+	x->cors = !c->site;
+	http_reply_error(x, http, str_z(code), str_z(text));
 	enqueue(c, x);
 	c->closing = true;
 	c->closing_ms = c->now_ms;
@@ -195,10 +197,10 @@ refuse(struct http_conn *c, struct http_exchange *x, int status, const char *cod
 }
 
 void
-http_conn_refuse(struct http_conn *c, int status, const char *code, const char *text)
+http_conn_refuse(struct http_conn *c, int http, const char *code, const char *text)
 {
 	if (!c->ws && !c->closing)
-		refuse(c, c->cur, status, code, text);
+		refuse(c, c->cur, http, code, text);
 	else
 		c->dead = true;
 }
@@ -355,7 +357,7 @@ prepare_body(struct http_conn *c)
 {
 	struct http_exchange *x = c->cur;
 	enum body_coding      coding = body_coding_of(http_header(x, "content-encoding"));
-	bool length_known = !(c->parser.flags & F_CHUNKED) && c->parser.content_length != ULLONG_MAX;
+	bool length_known = !(c->parser.flags & F_CHUNKED) && c->parser.content_length != UINT64_MAX;
 	bool has_body = (c->parser.flags & F_CHUNKED) || (length_known && c->parser.content_length > 0);
 
 	if (!has_body)
@@ -562,9 +564,10 @@ http_conn_eof(struct http_conn *c)
 	c->eof = true;
 	if (c->ws && !c->ws_told_over)
 		ws_over(c);
-	if (c->ws || !c->first || c->closing_ms)
-		c->dead = c->ws || !c->first;
 	start_closing(c);
+	/* an HTTP client may close its half and still wait for replies */
+	if (c->ws || !c->first)
+		c->dead = true;
 }
 
 void
@@ -604,7 +607,7 @@ expire_requests(struct http_conn *c)
 		late->conn = c;
 		late->answered = true;
 		late->next = x->next;
-		c->out_bodies -= x->body.n;
+		c->out_bodies -= x->held;
 		*at = late;
 		if (c->last == &x->next)
 			c->last = &late->next;
@@ -650,6 +653,12 @@ http_conn_tick(struct http_conn *c, uint64_t now_ms)
 	if (c->cur)
 		return now_ms - c->progress_ms < STALL_MS;
 	return now_ms - (c->read_ms > c->progress_ms ? c->read_ms : c->progress_ms) < IDLE_MS;
+}
+
+void *
+http_conn_owner(const struct http_conn *c)
+{
+	return c->host.arg;
 }
 
 /* --- output --- */

@@ -53,6 +53,7 @@ struct http_conn;
 struct http_conn *http_conn_new(const struct http_conn_opts *opts);
 /* Requests that are out lose their connection and are freed when they are answered. */
 void http_conn_free(struct http_conn *c);
+void *http_conn_owner(const struct http_conn *c); /* host.arg */
 
 void http_conn_feed(struct http_conn *c, str bytes, uint64_t now_ms);
 void http_conn_eof(struct http_conn *c);
@@ -62,7 +63,7 @@ bool http_conn_tick(struct http_conn *c, uint64_t now_ms);
 /* Takes x back with its reply; x->conn == NULL: just frees it. */
 void http_conn_answer(struct http_exchange *x);
 /* Refuses what is being received (no memory for it) and closes. */
-void http_conn_refuse(struct http_conn *c, int status, const char *code, const char *text);
+void http_conn_refuse(struct http_conn *c, int http, const char *code, const char *text);
 /* No new requests: closes after the replies that are due. */
 void http_conn_drain(struct http_conn *c);
 

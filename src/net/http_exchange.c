@@ -46,19 +46,19 @@ http_header(const struct http_exchange *x, const char *name)
 }
 
 void
-http_reply_text(struct http_exchange *x, int status, str text)
+http_reply_text(struct http_exchange *x, int http, str text)
 {
 	buf_reset(&x->reply);
 	buf_add(&x->reply, text);
 	x->content_type = "text/plain; charset=utf-8";
-	x->status = status;
+	x->status = http;
 }
 
 void
-http_reply_json(struct http_exchange *x, int status)
+http_reply_json(struct http_exchange *x, int http)
 {
 	x->content_type = "application/json";
-	x->status = status;
+	x->status = http;
 	if (!buf_ok(&x->reply)) {
 		buf_clear(&x->reply);
 		http_reply_error(x, 500, S("ResponseTooLarge"),
@@ -67,7 +67,7 @@ http_reply_json(struct http_exchange *x, int status)
 }
 
 void
-http_reply_error(struct http_exchange *x, int status, str code, str message)
+http_reply_error(struct http_exchange *x, int http, str code, str message)
 {
 	buf_reset(&x->reply);
 	x->content_type = NULL;
@@ -79,7 +79,7 @@ http_reply_error(struct http_exchange *x, int status, str code, str message)
 		buf_add_byte(&x->reply, '}');
 		x->content_type = "application/json";
 	}
-	x->status = status;
+	x->status = http;
 }
 
 void
@@ -89,11 +89,11 @@ http_reply_err(struct http_exchange *x, const struct err *e)
 }
 
 void
-http_reply_empty(struct http_exchange *x, int status)
+http_reply_empty(struct http_exchange *x, int http)
 {
 	buf_reset(&x->reply);
 	x->content_type = NULL;
-	x->status = status;
+	x->status = http;
 }
 
 void
@@ -110,9 +110,9 @@ http_reply_preflight(struct http_exchange *x)
 }
 
 static const char *
-reason_phrase(int status)
+reason_phrase(int http)
 {
-	switch (status) {
+	switch (http) {
 #define XX(num, name, string)                                                 \
 	case num:                                                             \
 		return #string;

@@ -34,8 +34,15 @@ struct http_conn;
 struct http_server;
 struct api_route;
 
+/* Its ride back to the net thread; see http_server.c. */
+struct net_command {
+	struct net_command *next;
+	int                 kind;
+};
+
 struct http_exchange {
 	struct post         post;  /* its ride to the core thread */
+	struct net_command  command;
 	struct arena       *arena; /* owned */
 
 	/* the request */
@@ -63,6 +70,7 @@ struct http_exchange {
 	struct http_conn     *conn; /* NULL: nobody waits for the reply any more */
 	struct http_exchange *next;
 	uint64_t              deadline_ms;
+	size_t                held; /* bytes of the body, as the connection counts them */
 	bool                  answered;
 	bool                  keep_alive;
 	bool                  http_1_0;
@@ -77,14 +85,14 @@ str http_header(const struct http_exchange *x, const char *name);
 
 /* --- replies; each replaces what was there --- */
 
-void http_reply_text(struct http_exchange *x, int status, str text);
+void http_reply_text(struct http_exchange *x, int http, str text);
 /* x->reply holds JSON already, or nothing. */
-void http_reply_json(struct http_exchange *x, int status);
+void http_reply_json(struct http_exchange *x, int http);
 /* {"code":...,"message":...} (spec 01 section 11.1). */
-void http_reply_error(struct http_exchange *x, int status, str code, str message);
+void http_reply_error(struct http_exchange *x, int http, str code, str message);
 void http_reply_err(struct http_exchange *x, const struct err *e);
 /* An empty body. */
-void http_reply_empty(struct http_exchange *x, int status);
+void http_reply_empty(struct http_exchange *x, int http);
 /* The answer to any OPTIONS (spec 01 section 14). */
 void http_reply_preflight(struct http_exchange *x);
 

@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-NODISCARD status file_read(const char *path, struct buf *out, struct err *e); /* NOT_FOUND if absent */
+/* Appends; NOT_FOUND if absent. */
+NODISCARD status file_read(const char *path, struct buf *out, struct err *e);
 /* Through a temporary file, fsync and rename: afterwards the old or the new content is there. */
 NODISCARD status file_write_atomic(const char *path, str content, struct err *e);
 NODISCARD status file_mkdirs(const char *path, struct err *e); /* existing ones are fine */

@@ -25,7 +25,7 @@ void          queue_free(struct queue *q); /* must be empty or abandoned */
 void queue_set_notify(struct queue *q, void (*fn)(void *arg), void *arg);
 
 bool queue_push(struct queue *q, void *item);       /* false: full or closed */
-void queue_push_wait(struct queue *q, void *item);  /* waits for room; drops nothing; must not be closed */
+void queue_push_wait(struct queue *q, void *item);  /* waits for room; must not be closed */
 bool queue_push_front(struct queue *q, void *item); /* false: full or closed */
 /* Up to max items into ret; waits until there is one, the queue is closed or woken, or
  * timeout_ns (UINT64_MAX: forever, 0: poll) has passed.  0 items on the latter. */

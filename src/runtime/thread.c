@@ -46,7 +46,8 @@ set_stack(pthread_attr_t *attr, size_t bytes)
 struct thread *
 thread_start(const char *name, size_t stack_bytes, void (*fn)(void *), void *arg)
 {
-	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
+		SIGSYS };
 	struct thread   *t = MEM_NEW(struct thread);
 	pthread_attr_t   attr;
 	sigset_t         blocked, before;

@@ -139,7 +139,8 @@ put_commit(struct memory_store *m, const struct store_commit *c, struct undo *un
 
 		if (!skiplist_insert(m->revisions, r)) {
 			revision_free(r);
-			return err_internal(e, "memory store: a document is written twice at one time");
+			return err_internal(
+			    e, "memory store: a document is written twice at one time");
 		}
 		vec_push(&undo->revisions, r);
 	}

@@ -1,6 +1,7 @@
 /* skiplist_int.h - an ordered set of pointers (Pugh, 1990).
  *
- * The memory store's trees: insertion, removal and search in O(log n).  Heights come from a fixed seed, so that two runs build the same list.
+ * The memory store's trees: insertion, removal and search in O(log n).  Heights come from a
+ * fixed seed, so that two runs build the same list.
  *
  * Thread: one at a time.  Memory: the nodes; items are the caller's.
  */

@@ -58,8 +58,8 @@ sqlite_fail(sqlite3 *db, struct err *e, const char *what)
 status
 sqlite_refuse(sqlite3 *db, struct err *e, const char *path)
 {
-	return err_set(e, ST_OPERATIONAL, "DatabaseUnavailable", "cannot open the database '%s': %s",
-	    path, db ? sqlite3_errmsg(db) : "out of memory");
+	return err_set(e, ST_OPERATIONAL, "DatabaseUnavailable",
+	    "cannot open the database '%s': %s", path, db ? sqlite3_errmsg(db) : "out of memory");
 }
 
 status
@@ -200,7 +200,8 @@ read_format(struct sqlite_store *s, struct arena *a, str *ret, struct err *e)
 		return sqlite_refuse(s->writer.db, e, s->path);
 
 	rc = sqlite3_prepare_v2(s->writer.db,
-	    "SELECT json_value FROM persistence_globals WHERE key = '" FORMAT_GLOBAL "'", -1, &st, NULL);
+	    "SELECT json_value FROM persistence_globals WHERE key = '" FORMAT_GLOBAL "'", -1, &st,
+	    NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
@@ -226,8 +227,8 @@ check_format(struct sqlite_store *s, struct err *e)
 		    "the database '%s' has an unreadable " FORMAT_GLOBAL " entry", s->path);
 	else if (version > SQLITE_FORMAT_VERSION)
 		st = err_set(e, ST_OPERATIONAL, "DatabaseTooNew",
-		    "the database '%s' has format version %u; this program knows versions up to %d: "
-		    "use the newer program that wrote it",
+		    "the database '%s' has format version %u; this program knows versions up to "
+		    "%d: use the newer program that wrote it",
 		    s->path, version, SQLITE_FORMAT_VERSION);
 out:
 	arena_free(a);
@@ -238,10 +239,10 @@ static status
 create_tables(struct sqlite_store *s, struct err *e)
 {
 	char sql[sizeof schema_sql + 300];
-	int  n = snprintf(sql, sizeof sql,
-	     "BEGIN IMMEDIATE; %s INSERT OR IGNORE INTO persistence_globals (key, json_value) VALUES "
-	     "('" FORMAT_GLOBAL "', '{\"version\":%d}'); COMMIT;",
-	     schema_sql, SQLITE_FORMAT_VERSION);
+	int n = snprintf(sql, sizeof sql,
+	    "BEGIN IMMEDIATE; %s INSERT OR IGNORE INTO persistence_globals (key, json_value) "
+	    "VALUES ('" FORMAT_GLOBAL "', '{\"version\":%d}'); COMMIT;",
+	    schema_sql, SQLITE_FORMAT_VERSION);
 
 	must(n > 0 && (size_t)n < sizeof sql);
 	if (sqlite3_exec(s->writer.db, sql, NULL, NULL, NULL) != SQLITE_OK)

@@ -41,6 +41,8 @@ enum read_stmt {
 	READ_LOG,
 	READ_GLOBAL,
 	READ_MAX_TS,
+	READ_BEGIN,
+	READ_END,
 	READ_STMTS
 };
 

@@ -9,9 +9,8 @@
  * same key the walk is abandoned: one lookup finds the wanted version, and a new walk starts
  * behind the key.  So a scan costs O(keys), whatever the number of versions.
  *
- * While a walk is open, every other statement of the connection reads in the same SQLite
- * transaction.  A restarted walk may see newer rows; they have newer timestamps and do not
- * change the answer.
+ * A scan is one SQLite transaction: its statements see one state of the file, and the file locks
+ * (system calls, half the cost of reading one key) are taken once.
  *
  * Thread: any; each call has a reader of its own.  Memory: the rows' arena; documents counted.
  */
@@ -21,7 +20,8 @@
 
 enum { MANY_VERSIONS = 6 };
 
-#define WALK_SQL "SELECT key, ts, deleted, document_id FROM indexes WHERE index_id = ?1 AND key >= ?2"
+#define WALK_SQL                                                                                   \
+	"SELECT key, ts, deleted, document_id FROM indexes WHERE index_id = ?1 AND key >= ?2"
 
 const char *const sqlite_read_sql[READ_STMTS] = {
 	[READ_WALK_ASC] = WALK_SQL " AND key < ?3 ORDER BY key ASC, ts ASC",
@@ -36,6 +36,8 @@ const char *const sqlite_read_sql[READ_STMTS] = {
 		     " WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, table_id, id LIMIT ?3",
 	[READ_GLOBAL] = "SELECT json_value FROM persistence_globals WHERE key = ?1",
 	[READ_MAX_TS] = "SELECT max(ts) FROM documents",
+	[READ_BEGIN] = "BEGIN",
+	[READ_END] = "COMMIT",
 };
 
 /* One version of the key that the scan is at. */
@@ -269,6 +271,28 @@ walk_range(struct scan *s, struct err *e)
 	return ST_OK;
 }
 
+static status
+run(struct sqlite_reader *r, enum read_stmt which, struct err *e)
+{
+	int rc = sqlite3_step(r->stmts[which]);
+
+	sqlite3_reset(r->stmts[which]);
+	return rc == SQLITE_DONE ? ST_OK : sqlite_fail(r->db, e, sqlite_read_sql[which]);
+}
+
+static status
+scan_in_transaction(struct scan *s, struct err *e)
+{
+	status st, ended;
+
+	TRY(run(s->r, READ_BEGIN, e));
+	st = walk_range(s, e);
+	if (s->walk)
+		sqlite3_reset(s->walk);
+	ended = run(s->r, READ_END, st == ST_OK ? e : NULL);
+	return st == ST_OK ? ended : st;
+}
+
 status
 sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
 {
@@ -281,9 +305,7 @@ sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, stru
 	TRY(sqlite_reader_take(store, &s.r, e));
 	if (!ret->arena)
 		ret->arena = arena_new();
-	st = walk_range(&s, e);
-	if (s.walk)
-		sqlite3_reset(s.walk);
+	st = scan_in_transaction(&s, e);
 	sqlite_reader_give(store, s.r);
 	if (st != ST_OK)
 		store_rows_clear(ret);

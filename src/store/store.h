@@ -104,7 +104,8 @@ struct store_vtable {
 	status (*write)(void *self, const struct store_batch *b, struct err *e);
 	/* Newest entry <= at for each key of the range, tombstones skipped, joined with its body.
 	 * `ret` is empty before, and after a failure. */
-	status (*scan)(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e);
+	status (*scan)(void *self, const struct store_scan *q, struct store_rows *ret,
+	    struct err *e);
 	/* Revisions with from <= ts < to, ascending (ts, tablet, id), at most limit; calls fn for
 	 * each, stops when it returns false.  table numbers of docids come from the _id field. */
 	status (*log)(void *self, ts_t from, ts_t to, size_t limit,

@@ -152,9 +152,14 @@ frame_transition(struct session *s)
 		json_write_u64(&b, os_now_ns(s->opts.os));
 	}
 	buf_add_byte(&b, '}');
+	if (!buf_ok(&b)) {
+		buf_clear(&b);
+		session_fail(s, ST_OVERLOADED, S("TransitionTooLarge"),
+		    S("The results of all queries together are too large to send."));
+		return;
+	}
 	s->unsent++;
 	if (s->chunks && b.n > CHUNK_BYTES) {
-		must(buf_ok(&b));
 		send_chunks(s, buf_str(&b));
 		buf_clear(&b);
 		return;

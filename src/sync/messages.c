@@ -157,7 +157,6 @@ call_parse(struct arena *a, const struct json *j, bool args_needed, struct clien
 	if (!args && args_needed)
 		return bad(e, "missing field `args`");
 	ret->args = args ? args->source : S("null");
-	ret->args_array = args && args->kind == JSON_ARRAY;
 	return ST_OK;
 }
 

@@ -15,6 +15,7 @@
 
 struct session;
 
+/* Neither may call back into the session or free it: later, from the owner's own loop. */
 struct session_io {
 	void *arg;
 	/* A text message for the client; takes the reference.  `transition`: tell
@@ -41,7 +42,7 @@ void            session_free(struct session *s); /* gone clients: queued mutatio
 void session_message(struct session *s, str text);   /* one text message from the client */
 void session_sent(struct session *s);                /* one transition left the outgoing buffer */
 /* Advances timers (app-level Ping after 15 s of silence); returns the monotonic ns of the next
- * timer, UINT64_MAX: none. */
+ * timer, UINT64_MAX: none.  Events may bring a timer forward: tick at least once a second. */
 uint64_t session_tick(struct session *s, uint64_t mono_ns);
 
 #endif

@@ -34,8 +34,7 @@ enum token_kind { TOKEN_USER, TOKEN_ADMIN, TOKEN_NONE };
 struct client_call {
 	str  path;       /* canonical */
 	str  component;  /* empty: root */
-	str  args;       /* JSON text */
-	bool args_array; /* false: fails with "Invalid arguments provided" */
+	str  args;       /* JSON text, of an array if the client is a good one */
 	str  journal;    /* p == NULL: none */
 };
 
@@ -73,8 +72,8 @@ struct query {
 	struct session    *s;
 	uint32_t           id;
 	enum query_state   state;    /* in the transition under way */
-	struct fn_call    *call;     /* one reference; NULL: arguments that are no array */
-	struct live_watch *watch;    /* NULL with call */
+	struct fn_call    *call;     /* one reference */
+	struct live_watch *watch;
 	struct fn_result  *fresh;    /* one reference: to be sent */
 	struct blob       *journal;  /* of the last result; NULL: none */
 	bool               has_result;

@@ -141,10 +141,12 @@ TEST(forgeries_are_refused)
 	buf_init(&sealed, BUF_MAX_DEFAULT);
 	buf_init(&out, BUF_MAX_DEFAULT);
 	buf_addz(&out, "kept");
-	gcmsiv_seal(bytes(&key), bytes(&nonce), buf_str(&aad), S("a cursor of some length"), &sealed);
+	gcmsiv_seal(
+	    bytes(&key), bytes(&nonce), buf_str(&aad), S("a cursor of some length"), &sealed);
 	for (size_t bit = 0; bit < sealed.n * 8; bit++) {
 		sealed.p[bit / 8] ^= (char)(1 << bit % 8);
-		CHECK(!gcmsiv_open(bytes(&key), bytes(&nonce), buf_str(&aad), buf_str(&sealed), &out));
+		CHECK(!gcmsiv_open(
+		    bytes(&key), bytes(&nonce), buf_str(&aad), buf_str(&sealed), &out));
 		sealed.p[bit / 8] ^= (char)(1 << bit % 8);
 	}
 	CHECK(!gcmsiv_open(bytes(&key), bytes(&nonce), S("\x08"), buf_str(&sealed), &out));
@@ -177,7 +179,8 @@ TEST(all_lengths_round_trip)
 	for (size_t n = 0; n <= sizeof text; n++) {
 		buf_reset(&sealed);
 		buf_reset(&out);
-		gcmsiv_seal(bytes(&key), bytes(&nonce), str_of(text, n / 3), str_of(text, n), &sealed);
+		gcmsiv_seal(
+		    bytes(&key), bytes(&nonce), str_of(text, n / 3), str_of(text, n), &sealed);
 		CHECK_EQ(sealed.n, n + GCMSIV_TAG);
 		CHECK(gcmsiv_open(bytes(&key), bytes(&nonce), str_of(text, n / 3), buf_str(&sealed),
 		    &out));
@@ -248,7 +251,8 @@ TEST(tokens_of_the_development_secret)
 		{ "member 0", "admin key", "1080e2cfaa061800",
 		    "01000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2adc6f04983839e" },
 		{ "member 0, read-only", "admin key", "1080e2cfaa0618002801",
-		    "01000102030405060708090a0b9293461285dccc90b288bfa912cae60264829aebb93d6acd1867" },
+		    "01000102030405060708090a0b9293461285dccc90b288bfa912cae60264829aebb93d"
+		    "6acd1867" },
 		{ "system", "admin key", "1080e2cfaa062200",
 		    "01000102030405060708090a0b1e0050533b39313fd1b0b727eaf2c146a1c4e8cc9eb197c4" },
 		{ "store file", "store file authorization", "0a086361726e697461731080e2cfaa061a00",
@@ -266,7 +270,8 @@ TEST(tokens_of_the_development_secret)
 		kbkdf16(bytes(&secret), str_z(rows[i].label), key);
 		buf_init(&out, 1024);
 		buf_add(&out, buf_str(&head));
-		gcmsiv_seal(key, bytes(&head) + 1, str_head(buf_str(&head), 1), buf_str(&plain), &out);
+		gcmsiv_seal(
+		    key, bytes(&head) + 1, str_head(buf_str(&head), 1), buf_str(&plain), &out);
 		check_hex(&out, rows[i].token);
 		buf_clear(&out);
 		buf_clear(&plain);

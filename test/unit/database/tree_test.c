@@ -167,6 +167,7 @@ TEST(tree_equals_model_and_snapshots_stay)
 		uint64_t     start = seed;
 		size_t       nodes, depth;
 
+		vec_reserve(&m, 1);
 		for (int step = 0; step < 4000; step++) {
 			char              room[KEY_MAX];
 			str               key = random_key(room, (int)(start % 3));

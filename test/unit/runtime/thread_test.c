@@ -62,7 +62,8 @@ add_many(void *arg)
 TEST(guards_exclude)
 {
 	struct seen    s = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct thread *a = thread_start("a", 0, add_many, &s), *b = thread_start("b", 0, add_many, &s);
+	struct thread *a = thread_start("a", 0, add_many, &s),
+		      *b = thread_start("b", 0, add_many, &s);
 
 	thread_join_free(a);
 	thread_join_free(b);

@@ -197,6 +197,7 @@ hot_keys(void **state)
 		{ 700, 1, "a=a700 +", "e=e700 +" },
 		{ 1100, 9, "a=a1100 b=b d=d e=e1100", "e=e1100 d=d b=b a=a1100" },
 	};
+	struct store_scan point = scan_of(1, 600, S("c"), S("c\0"));
 
 	put(&f->s, 0, S("b"), 2, S("b"));
 	put(&f->s, 1, S("d"), 4, S("d"));
@@ -205,7 +206,9 @@ hot_keys(void **state)
 		struct doc       *docs[3];
 		struct store_doc_write   dw[3];
 		struct store_index_write kw[3];
-		struct store_commit      c = { .ts = ts, .ndocs = 3, .docs = dw, .nkeys = 3, .keys = kw };
+		struct store_commit c = {
+			.ts = ts, .ndocs = 3, .docs = dw, .nkeys = 3, .keys = kw
+		};
 
 		for (uint32_t i = 0; i < 3; i++) {
 			char body[32];
@@ -228,8 +231,8 @@ hot_keys(void **state)
 		q.desc = true;
 		check_scan(f, &q, rows[i].down);
 	}
-	check_scan(f, &(struct store_scan){ .index = index_uid(1), .tablet = tablet_uid(), .at = 600,
-			  .lo = S("c"), .hi = S("c\0"), .limit = 1 }, "c=c600");
+	point.limit = 1;
+	check_scan(f, &point, "c=c600");
 }
 
 /* Keys are bytes: zeros, FFs, the empty one; thousands of bytes that differ only at the end. */
@@ -238,10 +241,11 @@ odd_keys(void **state)
 {
 	struct fixture *f = *state;
 	static char     longs[4][3000];
-	const str       keys[] = { /* ascending */
-		S(""), S("\0"), S("\0\0"), S("\0\xff"), S("a"), S("a\0"), S("a\0\0"), S("a\0\1"),
-		S("a\1"), { longs[3], 2501 }, { longs[0], 2999 }, { longs[0], 3000 }, { longs[1], 3000 },
-		{ longs[2], 3000 }, { longs[3], 3000 }, S("\xfe\xff"), S("\xff"), S("\xff\0"), S("\xff\xff"),
+	const str keys[] = { /* ascending */
+		S(""), S("\0"), S("\0\0"), S("\0\xff"), S("a"), S("a\0"), S("a\0\0"),
+		S("a\0\1"), S("a\1"), { longs[3], 2501 }, { longs[0], 2999 },
+		{ longs[0], 3000 }, { longs[1], 3000 }, { longs[2], 3000 }, { longs[3], 3000 },
+		S("\xfe\xff"), S("\xff"), S("\xff\0"), S("\xff\xff"),
 	};
 	const size_t      n = COUNT_OF(keys);
 	struct store_rows rows;
@@ -294,7 +298,7 @@ documents_come_back_whole(void **state)
 	struct doc              *d;
 	struct store_doc_write   dw = doc_write(7, NULL, 333);
 	struct store_index_write kw = key_write(1, S("k"), false, 7);
-	struct store_commit      c = { .ts = 555, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw };
+	struct store_commit c = { .ts = 555, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw };
 	struct store_scan        q = scan_of(1, 555, S(""), S(""));
 	struct store_rows        rows;
 	struct buf               text;
@@ -416,11 +420,13 @@ static void
 globals(void **state)
 {
 	struct fixture            *f = *state;
-	const struct store_global set[] = { { S("a"), S("1") }, { S("k \xc3\xa9"), S("{\"x\":null}") } };
+	const struct store_global set[] = { { S("a"), S("1") },
+		{ S("k \xc3\xa9"), S("{\"x\":null}") } };
 	const struct store_global again[] = { { S("a"), S("\"two\"") } };
 
 	CHECK_STRZ(global(f, S("a")), status_name(ST_NOT_FOUND));
-	CHECK_EQ(store_write(&f->s, &(struct store_batch){ .nglobals = 2, .globals = set }, NULL), ST_OK);
+	CHECK_EQ(store_write(&f->s, &(struct store_batch){ .nglobals = 2, .globals = set }, NULL),
+	    ST_OK);
 	CHECK_STR(global(f, S("a")), S("1"));
 	CHECK_STR(global(f, S("k \xc3\xa9")), S("{\"x\":null}"));
 	CHECK_EQ(store_write(&f->s, &(struct store_batch){ .nglobals = 1, .globals = again }, NULL),
@@ -447,13 +453,15 @@ backfill_overwrites(void **state)
 	put(&f->s, 15, S("l"), 2, S("other"));
 	put(&f->s, 20, S("k"), 1, S("new"));
 	check_scan(f, &at30, "");
-	CHECK_EQ(store_write(&f->s, &(struct store_batch){ .nbackfill = 3, .backfill = rows }, NULL),
+	CHECK_EQ(
+	    store_write(&f->s, &(struct store_batch){ .nbackfill = 3, .backfill = rows }, NULL),
 	    ST_OK);
 	check_scan(f, &at10, "x=old");
 	check_scan(f, &at30, "x=new");
 	rows[0].key.deleted = true;
 	rows[2].key = key_write(2, S("y"), false, 2);
-	CHECK_EQ(store_write(&f->s, &(struct store_batch){ .nbackfill = 3, .backfill = rows }, NULL),
+	CHECK_EQ(
+	    store_write(&f->s, &(struct store_batch){ .nbackfill = 3, .backfill = rows }, NULL),
 	    ST_OK);
 	check_scan(f, &at10, "");
 	check_scan(f, &at30, "x=new y=other");
@@ -468,8 +476,11 @@ failed_batches_leave_nothing(void **state)
 	struct doc              *d = doc_make(1, S("new"));
 	struct store_doc_write   dw = doc_write(1, d, 0), twice[] = { dw, dw };
 	struct store_index_write kw = key_write(1, S("n"), false, 1);
-	struct store_index_write clash[] = { key_write(1, S("c"), false, 1), key_write(1, S("c"), true, 1) };
-	const struct store_commit good = { .ts = 20, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw };
+	struct store_index_write clash[] = { key_write(1, S("c"), false, 1),
+		key_write(1, S("c"), true, 1) };
+	const struct store_commit good = {
+		.ts = 20, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw
+	};
 	const struct {
 		const char         *why;
 		struct store_commit bad;
@@ -511,6 +522,9 @@ many_rows(void **state)
 	struct store_doc_write   *dw = mem_zalloc(MANY_BATCH * sizeof *dw);
 	struct store_index_write *kw = mem_zalloc(MANY_BATCH * sizeof *kw);
 	char(*keys)[16] = mem_zalloc(MANY_BATCH * sizeof *keys);
+	struct store_commit c = {
+		.ndocs = MANY_BATCH, .docs = dw, .nkeys = MANY_BATCH, .keys = kw
+	};
 	struct store_scan q = scan_of(1, TS_MAX, S(""), S(""));
 	struct store_rows rows;
 	struct buf        lo;
@@ -522,9 +536,9 @@ many_rows(void **state)
 		snprintf(keys[at], sizeof keys[at], "%08x", i * 2654435761u);
 		dw[at] = doc_write(i, d, 0);
 		kw[at] = key_write(1, str_z(keys[at]), false, i);
+		c.ts = i;
 		if (at == MANY_BATCH - 1)
-			CHECK_EQ(write_one(&f->s, &(struct store_commit){ .ts = i, .ndocs = MANY_BATCH,
-				     .docs = dw, .nkeys = MANY_BATCH, .keys = kw }, NULL), ST_OK);
+			CHECK_EQ(write_one(&f->s, &c, NULL), ST_OK);
 	}
 	buf_init(&lo, BUF_MAX_DEFAULT);
 	q.limit = 7777;

@@ -100,8 +100,10 @@ write_until_killed(int out, ts_t next, uint32_t seed)
 			list[i] = &txns[i].c;
 		}
 		g.json.n = (size_t)snprintf(json, sizeof json, "%d", (int)next - 1);
-		if (store_write(&s, &(struct store_batch){ .ncommits = n, .commits = list, .nglobals = 1,
-				       .globals = &g }, NULL) != ST_OK)
+		if (store_write(&s,
+			&(struct store_batch){
+			    .ncommits = n, .commits = list, .nglobals = 1, .globals = &g },
+			NULL) != ST_OK)
 			_exit(2);
 		for (size_t i = 0; i < n; i++)
 			txn_clear(&txns[i]);
@@ -170,7 +172,8 @@ check_log_row(void *arg, const struct store_log_row *row)
 static void
 check_keys(struct store *s, ts_t last)
 {
-	struct store_scan hot = scan_of(1, TS_MAX, S(""), S("")), own = scan_of(2, TS_MAX, S(""), S(""));
+	struct store_scan hot = scan_of(1, TS_MAX, S(""), S("")),
+			  own = scan_of(2, TS_MAX, S(""), S(""));
 	struct store_rows rows;
 	char              want[24];
 
@@ -228,7 +231,8 @@ TEST(kill_at_any_moment)
 		os_random(os_real(), &random, sizeof random);
 		acked = live_and_die(last, (uint32_t)random);
 		last = check_remains(acked);
-		print_message("  round %d: acknowledged %d, found %d\n", round, (int)acked, (int)last);
+		print_message(
+		    "  round %d: acknowledged %d, found %d\n", round, (int)acked, (int)last);
 	}
 	CHECK(last > ROUNDS);
 }

@@ -17,7 +17,7 @@ put_with_global(struct store *s, ts_t ts, str text)
 	struct doc                *d = doc_make(1, text);
 	struct store_doc_write     dw = doc_write(1, d, 0);
 	struct store_index_write   kw = key_write(1, S("k"), false, 1);
-	struct store_commit        c = { .ts = ts, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw };
+	struct store_commit c = { .ts = ts, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw };
 	const struct store_commit *list = &c;
 	struct store_global        g = { S("g"), text };
 	struct store_batch b = { .ncommits = 1, .commits = &list, .nglobals = 1, .globals = &g };
@@ -41,7 +41,8 @@ TEST(crash_forgets_a_suffix)
 	store_open_memory(&s);
 	put_with_global(&s, 10, S("ten"));
 	put_with_global(&s, 20, S("twenty"));
-	CHECK_EQ(store_write(&s, &(struct store_batch){ .nbackfill = 1, .backfill = &row }, NULL), ST_OK);
+	CHECK_EQ(store_write(&s, &(struct store_batch){ .nbackfill = 1, .backfill = &row }, NULL),
+	    ST_OK);
 	put_with_global(&s, 30, S("thirty"));
 	CHECK_STR(scan_text(&s, &q, &out), S("k=thirty"));
 

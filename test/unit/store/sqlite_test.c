@@ -7,6 +7,7 @@
 
 #include "base/enc.h"
 #include "os/file.h"
+#include "store/sqlite_int.h"
 #include "value/vjson.h"
 
 static char dir[64];
@@ -140,8 +141,9 @@ TEST(tables_as_specified)
 	struct val               v;
 	struct store_doc_write   dw = { .tablet = tablet_uid(), .prev_ts = 0 };
 	struct store_index_write kw = key_write(1, S("\x10" "bob\0"), false, 0);
-	struct store_commit      c = { .ts = 1700000000123456789, .ndocs = 1, .docs = &dw, .nkeys = 1,
-		         .keys = &kw };
+	struct store_commit c = {
+		.ts = 1700000000123456789, .ndocs = 1, .docs = &dw, .nkeys = 1, .keys = &kw
+	};
 	struct buf               hex;
 
 	buf_init(&hex, 64);
@@ -162,7 +164,8 @@ TEST(tables_as_specified)
 	check_sql("PRAGMA journal_mode", "wal");
 	store_close(&s);
 
-	check_sql("SELECT hex(id) || ' ' || ts || ' ' || hex(table_id) || ' ' || ifnull(json_value, 'NULL')"
+	check_sql("SELECT hex(id) || ' ' || ts || ' ' || hex(table_id) || ' ' || "
+		  "ifnull(json_value, 'NULL')"
 		  " || ' ' || deleted || ' ' || ifnull(prev_ts, 'NULL') FROM documents",
 	    "000102030405060708090A0B0C0D4FE6 1700000000123456789 74000000000000000000000000000001 "
 	    "{\"_creationTime\":1700000000123.4568,\"_id\":\"j57000820c20a1g7104gm2rc1n7ycvv1\","
@@ -177,7 +180,8 @@ TEST(tables_as_specified)
 	    "69000000000000000000000000000001 1700000000123456790 10626F6200 1  ");
 	check_sql("SELECT typeof(document_id) FROM indexes WHERE deleted", "null");
 	check_sql("SELECT typeof(id) || typeof(ts) || typeof(table_id) || typeof(json_value) ||"
-		  " typeof(deleted) FROM documents WHERE NOT deleted", "blobintegerblobtextinteger");
+		  " typeof(deleted) FROM documents WHERE NOT deleted",
+	    "blobintegerblobtextinteger");
 	check_sql("SELECT name FROM sqlite_schema WHERE name LIKE 'documents_by%'",
 	    "documents_by_table_and_id");
 	check_sql("SELECT json_value FROM persistence_globals", "{\"version\":1}");
@@ -189,12 +193,11 @@ TEST(tables_as_specified)
  * sorts. */
 TEST(no_query_scans_a_table)
 {
-	extern const char *const sqlite_read_sql[];
 	struct store             s = open_store();
 	sqlite3                 *db;
 
 	CHECK_EQ(sqlite3_open(path, &db), SQLITE_OK);
-	for (size_t i = 0; i < 9; i++) {
+	for (size_t i = 0; i < READ_BEGIN; i++) {
 		char          text[600];
 		sqlite3_stmt *st;
 
@@ -230,7 +233,8 @@ TEST(adopted_file)
 	    "CREATE TABLE persistence_globals (key TEXT NOT NULL, json_value TEXT NOT NULL,"
 	    " PRIMARY KEY (key));"
 	    "INSERT INTO documents VALUES (x'64000000000000000000000000000001', 5,"
-	    " x'74000000000000000000000000000001', '{\"_id\":\"%s\",\"_creationTime\":1.5,\"body\":\"b\"}',"
+	    " x'74000000000000000000000000000001', "
+	    "'{\"_id\":\"%s\",\"_creationTime\":1.5,\"body\":\"b\"}',"
 	    " 0, NULL);"
 	    "INSERT INTO indexes VALUES (x'69000000000000000000000000000001', 5, x'6b', 0,"
 	    " x'74000000000000000000000000000001', x'64000000000000000000000000000001');",
@@ -254,10 +258,12 @@ TEST(foreign_formats_are_refused)
 
 	put(&s, 1, S("a"), 1, S("one"));
 	store_close(&s);
-	sql("UPDATE persistence_globals SET json_value = '{\"version\":2}' WHERE key = 'fresnel_format'");
+	sql("UPDATE persistence_globals SET json_value = '{\"version\":2}' WHERE key = "
+	    "'fresnel_format'");
 	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseTooNew"));
-	CHECK(str_find(e.text, S("has format version 2; this program knows versions up to 1"), &at));
+	CHECK(
+	    str_find(e.text, S("has format version 2; this program knows versions up to 1"), &at));
 	sql("UPDATE persistence_globals SET json_value = '{' WHERE key = 'fresnel_format'");
 	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseDamaged"));
@@ -266,8 +272,10 @@ TEST(foreign_formats_are_refused)
 	check_scan(&s, "a=one");
 	store_close(&s);
 
-	CHECK_EQ(file_write_atomic(path, S("this is not a database, but it is long enough to look"
-					   " like one: it has more than a hundred bytes in it.."), NULL),
+	CHECK_EQ(file_write_atomic(path,
+		     S("this is not a database, but it is long enough to look"
+		       " like one: it has more than a hundred bytes in it.."),
+		     NULL),
 	    ST_OK);
 	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseUnavailable"));
@@ -295,9 +303,11 @@ TEST(damage_is_reported)
 		status      scan, log;
 	} rows[] = {
 		{ "DELETE FROM documents WHERE ts = 2", ST_INTERNAL, ST_OK },
-		{ "UPDATE documents SET json_value = '{\"_id\":' WHERE ts = 2", ST_INTERNAL, ST_INTERNAL },
+		{ "UPDATE documents SET json_value = '{\"_id\":' WHERE ts = 2", ST_INTERNAL,
+		    ST_INTERNAL },
 		{ "UPDATE documents SET json_value = '7' WHERE ts = 2", ST_INTERNAL, ST_INTERNAL },
-		{ "UPDATE documents SET json_value = '{\"_id\":\"x\"}' WHERE ts = 2", ST_OK, ST_INTERNAL },
+		{ "UPDATE documents SET json_value = '{\"_id\":\"x\"}' WHERE ts = 2", ST_OK,
+		    ST_INTERNAL },
 		{ "UPDATE documents SET json_value = NULL WHERE ts = 2", ST_INTERNAL, ST_INTERNAL },
 		{ "UPDATE indexes SET document_id = x'00' WHERE ts = 2", ST_INTERNAL, ST_OK },
 		{ "UPDATE documents SET table_id = x'00' WHERE ts = 2", ST_INTERNAL, ST_INTERNAL },

@@ -1,0 +1,168 @@
+// Event and EventTarget, and the listeners of the global object itself.
+import { define, tag } from "./host.js";
+
+class Event {
+  #type;
+  #init;
+  #timeStamp = 0;
+  _target = null;
+  _current = null;
+  _stopNow = false;
+  _stop = false;
+  _passive = false;
+  #prevented = false;
+  constructor(type, init = {}) {
+    if (arguments.length === 0) {
+      throw new TypeError("Failed to construct 'Event': 1 argument required, but only 0 present.");
+    }
+    this.#type = String(type);
+    this.#init = init ?? {};
+    for (const key of ["_target", "_current", "_stopNow", "_stop", "_passive"]) {
+      Object.defineProperty(this, key, { enumerable: false });
+    }
+  }
+  get type() {
+    return this.#type;
+  }
+  get target() {
+    return this._target;
+  }
+  get srcElement() {
+    return this._target;
+  }
+  get currentTarget() {
+    return this._current;
+  }
+  get eventPhase() {
+    return this._current === null ? 0 : 2;
+  }
+  get bubbles() {
+    return !!this.#init.bubbles;
+  }
+  get cancelable() {
+    return !!this.#init.cancelable;
+  }
+  get composed() {
+    return !!this.#init.composed;
+  }
+  get defaultPrevented() {
+    return this.#prevented;
+  }
+  get returnValue() {
+    return !this.#prevented;
+  }
+  get isTrusted() {
+    return false;
+  }
+  get timeStamp() {
+    return this.#timeStamp;
+  }
+  composedPath() {
+    return this._current === null ? [] : [this._current];
+  }
+  preventDefault() {
+    if (this.cancelable && !this._passive) {
+      this.#prevented = true;
+    }
+  }
+  stopPropagation() {
+    this._stop = true;
+  }
+  stopImmediatePropagation() {
+    this._stop = this._stopNow = true;
+  }
+}
+for (const [name, value] of [["NONE", 0], ["CAPTURING_PHASE", 1], ["AT_TARGET", 2], ["BUBBLING_PHASE", 3]]) {
+  Object.defineProperty(Event, name, { value, enumerable: true });
+  Object.defineProperty(Event.prototype, name, { value, enumerable: true });
+}
+tag(Event, "Event");
+
+const lists = new WeakMap();
+const captureOf = (options) => (typeof options === "boolean" ? options : !!options?.capture);
+
+function listenersOf(target) {
+  let list = lists.get(target);
+  if (list === undefined) {
+    lists.set(target, (list = []));
+  }
+  return list;
+}
+
+class EventTarget {
+  addEventListener(type, callback, options) {
+    const self = this ?? globalThis;
+    if (callback === null || callback === undefined) {
+      return;
+    }
+    const signal = typeof options === "object" ? options?.signal : undefined;
+    if (signal?.aborted) {
+      return;
+    }
+    const entry = {
+      type: String(type),
+      callback,
+      capture: captureOf(options),
+      once: !!options?.once,
+      passive: !!options?.passive,
+      removed: false,
+    };
+    const list = listenersOf(self);
+    if (
+      list.some(
+        (l) => l.type === entry.type && l.callback === callback && l.capture === entry.capture,
+      )
+    ) {
+      return;
+    }
+    list.push(entry);
+    signal?.addEventListener("abort", () => self.removeEventListener(type, callback, options));
+  }
+  removeEventListener(type, callback, options) {
+    const list = listenersOf(this ?? globalThis);
+    const capture = captureOf(options);
+    const at = list.findIndex(
+      (l) => l.type === String(type) && l.callback === callback && l.capture === capture,
+    );
+    if (at >= 0) {
+      list[at].removed = true;
+      list.splice(at, 1);
+    }
+  }
+  dispatchEvent(event) {
+    if (!(event instanceof Event)) {
+      throw new TypeError("Failed to execute 'dispatchEvent' on 'EventTarget': parameter 1 is not of type 'Event'.");
+    }
+    const self = this ?? globalThis;
+    event._target = event._current = self;
+    for (const l of [...listenersOf(self)]) {
+      if (l.type !== event.type || l.removed) {
+        continue;
+      }
+      if (l.once) {
+        self.removeEventListener(l.type, l.callback, l.capture);
+      }
+      event._passive = l.passive;
+      if (typeof l.callback === "function") {
+        l.callback.call(self, event);
+      } else {
+        l.callback.handleEvent?.(event);
+      }
+      event._passive = false;
+      if (event._stopNow) {
+        break;
+      }
+    }
+    event._current = null;
+    return !event.defaultPrevented;
+  }
+}
+tag(EventTarget, "EventTarget");
+
+// The global object inherits the listeners' methods, as a window does.
+const windowPrototype = Object.create(EventTarget.prototype);
+Object.defineProperty(windowPrototype, Symbol.toStringTag, { value: "Window", configurable: true });
+Object.setPrototypeOf(globalThis, windowPrototype);
+
+define({ Event, EventTarget });
+export { Event, EventTarget };

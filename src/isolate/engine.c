@@ -1,0 +1,229 @@
+/* engine.c - engines: a heap, a runtime, a context without eval, the prelude.
+ *
+ * Before the seal every free slot inside the image is used up or forgotten, so that what a
+ * run allocates lies behind the image, where a reset need not copy.
+ *
+ * Thread: the isolate's.
+ */
+#include "isolate/bytecode.h"
+#include "isolate/engine_int.h"
+
+#define RUN_GARBAGE ((size_t)24 << 20)      /* allocated by a run before cycles are collected */
+#define BUILD_NS    ((uint64_t)10000000000) /* CPU for the prelude */
+
+/* --- the engine's allocator --- */
+
+static void *
+js_heap_calloc(void *opaque, size_t n, size_t size)
+{
+	return heap_zalloc(opaque, n * size); /* the engine checked the product */
+}
+
+static void *
+js_heap_malloc(void *opaque, size_t n)
+{
+	return heap_alloc(opaque, n);
+}
+
+static void
+js_heap_free(void *opaque, void *p)
+{
+	if (p)
+		heap_release(opaque, p);
+}
+
+static void *
+js_heap_realloc(void *opaque, void *p, size_t n)
+{
+	return heap_resize(opaque, p, n);
+}
+
+static const JSMallocFunctions heap_functions = {
+	js_heap_calloc, js_heap_malloc, js_heap_free, js_heap_realloc, heap_usable,
+};
+
+/* --- making one --- */
+
+static bool
+add_intrinsics(JSContext *ctx) /* all but eval */
+{
+	return JS_AddIntrinsicBaseObjects(ctx) == 0 && JS_AddIntrinsicDate(ctx) == 0 &&
+	    JS_AddIntrinsicRegExp(ctx) == 0 && JS_AddIntrinsicJSON(ctx) == 0 &&
+	    JS_AddIntrinsicProxy(ctx) == 0 && JS_AddIntrinsicMapSet(ctx) == 0 &&
+	    JS_AddIntrinsicTypedArrays(ctx) == 0 && JS_AddIntrinsicPromise(ctx) == 0 &&
+	    JS_AddIntrinsicWeakRef(ctx) == 0 && JS_AddIntrinsicAToB(ctx) == 0 &&
+	    JS_AddPerformance(ctx) == 0;
+}
+
+static void
+install(struct engine *en)
+{
+	JSContext *ctx = en->ctx;
+	JSValue    global = JS_GetGlobalObject(ctx), convex = JS_NewObject(ctx);
+
+	ctx_install_classes(en);
+	syscalls_install(en, convex);
+	JS_DefinePropertyValueStr(ctx, global, "Convex", JS_DupValue(ctx, convex),
+	    JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+	natives_install(en, global);
+	stack_install(en);
+	modules_install(en);
+	JS_FreeValue(ctx, convex);
+	JS_FreeValue(ctx, global);
+}
+
+static status
+run_prelude(struct engine *en, struct err *e)
+{
+	str          source = str_of(prelude_js, prelude_js_len), text, data;
+	struct blob *code;
+	JSValue      v;
+
+	TRY(bytecode_get(CODE_SCRIPT, S("convex:/_system/setup.js"), source,
+	    en->iso->opts.cache_dir, &code, e));
+	v = JS_ReadObject(en->ctx, (const uint8_t *)code->bytes, code->n, JS_READ_OBJ_BYTECODE);
+	blob_unref(code);
+	if (!JS_IsException(v))
+		v = JS_EvalFunction(en->ctx, v);
+	if (JS_IsException(v)) {
+		v = JS_GetException(en->ctx);
+		error_describe(en, v, en->im->arena, &text, &data);
+		return err_internal(e, "prelude: %.*s", STR_ARG(text));
+	}
+	JS_FreeValue(en->ctx, v);
+	return ST_OK;
+}
+
+static void
+make_runtime(struct engine *en)
+{
+	en->heap = heap_new(en->iso->opts.heap_bytes);
+	en->rt = JS_NewRuntime2(&heap_functions, en->heap);
+	must(en->rt);
+	en->ctx = JS_NewContextRaw(en->rt);
+	must(en->ctx && add_intrinsics(en->ctx));
+	JS_SetRuntimeOpaque(en->rt, en);
+	JS_SetContextOpaque(en->ctx, en);
+	JS_SetGCThreshold(en->rt, RUN_GARBAGE);
+	engine_install_limits(en);
+}
+
+static struct image *
+image_new(void)
+{
+	struct image *im = MEM_NEW(struct image);
+
+	im->arena = arena_new();
+	im->ns = im->ctx_query = im->ctx_mutation = JS_UNDEFINED;
+	loglines_init(&im->logs, im->arena);
+	return im;
+}
+
+struct building {
+	struct engine *en;
+	status         st;
+	struct err    *e;
+};
+
+static void
+build(void *arg)
+{
+	struct building *b = arg;
+
+	install(b->en);
+	b->st = run_prelude(b->en, b->e);
+}
+
+status
+engine_new(struct isolate *iso, enum environment env, const struct import_env *import,
+    struct engine **ret, struct err *e)
+{
+	struct engine    *en = MEM_NEW(struct engine);
+	struct building   b = { .en = en, .e = e };
+	struct run_result res = { 0 };
+	struct run        r = { .res = &res, .cpu_limit_ns = BUILD_NS };
+
+	en->iso = iso;
+	en->env = env;
+	en->import = import;
+	en->phase = PHASE_IMPORT;
+	en->im = image_new();
+	r.arena = en->im->arena;
+	loglines_init(&res.logs, r.arena);
+	make_runtime(en);
+	engine_enter(en, &r);
+	if (!engine_protect(build, &b))
+		b.st = err_internal(e, "the prelude does not fit into %zu bytes", iso->opts.heap_bytes);
+	engine_leave(en, NULL);
+	loglines_clear(&res.logs);
+	if (b.st != ST_OK)
+		engine_free(en);
+	else
+		*ret = en;
+	return b.st;
+}
+
+void
+engine_free(struct engine *en)
+{
+	struct image *im;
+
+	if (!en)
+		return;
+	im = en->im;
+	ctx_uninstall(en);
+	heap_free(en->heap); /* the runtime with all it allocated */
+	modules_clear(im);
+	doc_unref(im->config);
+	vec_clear(&im->vars);
+	vec_clear(&im->exports);
+	vec_clear(&im->rejected);
+	loglines_clear(&im->logs);
+	arena_free(im->arena);
+	mem_free(im);
+	mem_free(en);
+}
+
+/* --- the image --- */
+
+/* The engine keeps small blocks in pages of its own, by size.  Takes what is free in them. */
+static void
+fill_small_blocks(struct engine *en)
+{
+	for (size_t n = 8; n < 512; n += 8) {
+		size_t used = heap_stats(en->heap).used_bytes;
+		void  *p;
+
+		while ((p = js_malloc_rt(en->rt, n)) != NULL &&
+		    heap_stats(en->heap).used_bytes <= used)
+			;
+		js_free_rt(en->rt, p); /* the one that opened a new page */
+	}
+}
+
+void
+engine_seal(struct engine *en)
+{
+	struct image *im = en->im;
+
+	JS_RunGC(en->rt);
+	fill_small_blocks(en);
+	JS_SetGCThreshold(en->rt, heap_stats(en->heap).used_bytes + RUN_GARBAGE);
+	im->nimport_rejected = im->rejected.n;
+	im->import_rejected = ARENA_ARRAY(im->arena, struct rejection, im->rejected.n);
+	if (im->rejected.n)
+		memcpy(im->import_rejected, im->rejected.v, im->rejected.n * sizeof *im->rejected.v);
+	heap_seal(en->heap);
+	im->sealed = true;
+}
+
+void
+engine_reset(struct engine *en)
+{
+	struct image *im = en->im;
+
+	heap_reset(en->heap);
+	im->rejected.n = 0;
+	for (size_t i = 0; i < im->nimport_rejected; i++)
+		vec_push(&im->rejected, im->import_rejected[i]);
+}

@@ -1,0 +1,317 @@
+/* server.c - a whole server: see server.h.
+ *
+ * Order of the start: folders, database (which takes the lock), threads, and the ports last, so
+ * that whoever can connect is answered.  The end is the reverse.
+ *
+ * Thread: the main thread, which becomes the core thread; one thread waits for signals.
+ * Memory: struct server, for the life of the process.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "admin/sysfn.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "main/server.h"
+#include "main/version.h"
+#include "os/file.h"
+#include "runtime/thread.h"
+
+struct server {
+	const struct flags *flags;
+	const struct os    *os;
+	struct arena       *arena; /* owned: names */
+	uint8_t             secret[32];
+	str                 instance_name, cloud_url, site_url, cache_dir;
+
+	struct core        *core;
+	struct store        store;
+	struct db          *db;
+	struct auth        *auth;
+	struct functions   *functions;
+	struct runner      *runner;
+	struct fnlog       *fnlog;
+	struct deploy      *deploy;
+	struct api         *api;
+	struct http_server *http;
+	struct sysfn_env    sysfn;
+
+	struct thread *signals;
+	atomic_bool    over; /* the signal thread may go */
+};
+
+/* --- signals --- */
+
+static void
+signal_set(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+}
+
+static void
+signals_main(void *arg)
+{
+	struct server *s = arg;
+	sigset_t       set;
+	int            number, times = 0;
+
+	signal_set(&set);
+	while (sigwait(&set, &number) == 0) {
+		if (atomic_load(&s->over))
+			return;
+		if (++times > 1)
+			_exit(128 + number); /* what was acknowledged is on disk */
+		log_info("stopping (signal %d); once more to stop at once", number);
+		core_stop(s->core);
+	}
+}
+
+/* Before the first thread, so that all of them inherit the mask. */
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	signal_set(&set);
+	must(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+}
+
+static void
+stop_signals(struct server *s)
+{
+	atomic_store(&s->over, true);
+	kill(getpid(), SIGTERM);
+	thread_join_free(s->signals);
+}
+
+/* --- start --- */
+
+static void
+raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+		log_warn("cannot raise the limit of open files");
+}
+
+static status
+make_folders(struct server *s, struct err *e)
+{
+	str    path = str_z(s->flags->db_path);
+	size_t slash;
+
+	if (str_rfind_char(path, '/', &slash) && slash > 0)
+		TRY(file_mkdirs(arena_z(s->arena, str_head(path, slash)), e));
+	s->cache_dir = arena_fmt(s->arena, "%s/bytecode", s->flags->local_storage);
+	return file_mkdirs(s->cache_dir.p, e);
+}
+
+static struct fn_worker *
+worker_new(void *arg)
+{
+	struct server *s = arg;
+
+	return fn_worker_new(s->functions, isolate_new(&(struct isolate_opts){
+	                                       .cache_dir = s->cache_dir,
+	                                       .cloud_url = s->cloud_url,
+	                                       .site_url = s->site_url,
+	                                       .os = s->os,
+	                                   }));
+}
+
+static status
+open_database(struct server *s, struct err *e)
+{
+	struct db_opts opts = { .os = s->os, .instance_name = s->instance_name,
+		.on_commit = core_on_commit, .on_commit_arg = s->core };
+	status st;
+
+	TRY(store_open_sqlite(s->flags->db_path, &s->store, e));
+	auth_subkey(s->secret, S("cursor"), opts.cursor_key);
+	auth_subkey(s->secret, S("query journal"), opts.journal_key);
+	opts.store = s->store;
+	st = db_open(&opts, &s->db, e);
+	return st;
+}
+
+static void
+on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool cached)
+{
+	fnlog_add(arg, c, r, cached);
+}
+
+static void
+make_modules(struct server *s)
+{
+	struct functions_opts functions = { .db = s->db, .cloud_url = s->cloud_url,
+		.site_url = s->site_url, .instance_name = s->instance_name, .redact = s->flags->redact };
+
+	struct auth_opts auth = { .instance_name = s->instance_name, .db = s->db, .os = s->os };
+
+	memcpy(auth.secret, s->secret, sizeof auth.secret);
+	s->sysfn = (struct sysfn_env){ s->cloud_url, s->site_url };
+	functions.natives = sysfn_table(&s->sysfn, &functions.nnatives);
+	s->auth = auth_new(&auth);
+	s->functions = functions_new(&functions);
+	s->fnlog = fnlog_new(s->os);
+	s->runner = runner_new(&(struct runner_opts){
+	    .functions = s->functions,
+	    .executor = core_executor(s->core),
+	    .os = s->os,
+	    .on_finished = on_finished,
+	    .on_finished_arg = s->fnlog,
+	    .on_deferred = core_on_deferred,
+	    .on_deferred_arg = s->core,
+	});
+	s->deploy = deploy_new(&(struct deploy_opts){ .db = s->db, .auth = s->auth, .os = s->os,
+	    .cloud_url = s->cloud_url, .site_url = s->site_url });
+	s->api = api_new(&(struct api_opts){
+	    .db = s->db,
+	    .auth = s->auth,
+	    .runner = s->runner,
+	    .fnlog = s->fnlog,
+	    .deploy = s->deploy,
+	    .os = s->os,
+	    .core = core_port(s->core),
+	    .instance_name = s->instance_name,
+	    .version = S(FRESNEL_VERSION),
+	    .redact = s->flags->redact,
+	    .metrics = !getenv("DISABLE_METRICS_ENDPOINT"),
+	});
+}
+
+static status
+open_ports(struct server *s, struct err *e)
+{
+	struct http_server_opts opts = { .interface = s->flags->interface, .port = s->flags->port,
+		.site_port = s->flags->site_port, .app = api_app(s->api), .core = core_port(s->core) };
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur > 256 && r.rlim_cur < 10256)
+		opts.connections_max = (size_t)r.rlim_cur - 256;
+	return http_server_new(&opts, &s->http, e);
+}
+
+static void
+banner(const struct server *s)
+{
+	struct buf key;
+
+	buf_init(&key, 4096);
+	auth_make_admin_key(&key, s->instance_name, s->secret, s->os, false);
+	printf("\n"
+	       "  Fresnel %s\n"
+	       "\n"
+	       "  API           %.*s\n"
+	       "  HTTP actions  %.*s\n"
+	       "  Data          %s\n"
+	       "  Admin key     %.*s\n"
+	       "\n"
+	       "  For a Convex project, in .env.local:\n"
+	       "\n"
+	       "CONVEX_SELF_HOSTED_URL='%.*s'\n"
+	       "CONVEX_SELF_HOSTED_ADMIN_KEY='%.*s'\n"
+	       "\n",
+	    FRESNEL_VERSION, STR_ARG(s->cloud_url), STR_ARG(s->site_url), s->flags->db_path,
+	    STR_ARG(buf_str(&key)), STR_ARG(s->cloud_url), STR_ARG(buf_str(&key)));
+	fflush(stdout);
+	buf_clear(&key);
+}
+
+static void
+set_names(struct server *s)
+{
+	const struct flags *f = s->flags;
+
+	s->instance_name = str_z(f->instance_name);
+	s->cloud_url = f->origin ? str_z(f->origin) :
+	                           arena_fmt(s->arena, "http://127.0.0.1:%d", f->port);
+	s->site_url = f->site_origin ? str_z(f->site_origin) :
+	                               arena_fmt(s->arena, "http://127.0.0.1:%d", f->site_port);
+}
+
+static int
+worker_count(const struct flags *f)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (f->workers > 0)
+		return f->workers;
+	return n < 2 ? 2 : n > 64 ? 64 : (int)n;
+}
+
+/* --- life --- */
+
+static void
+close_all(struct server *s)
+{
+	api_free(s->api);
+	deploy_free(s->deploy);
+	if (s->runner)
+		runner_free(s->runner);
+	core_free(s->core); /* joins the workers */
+	fnlog_free(s->fnlog);
+	if (s->functions)
+		functions_free(s->functions);
+	auth_free(s->auth);
+	if (s->db)
+		db_close(s->db);
+	arena_free(s->arena);
+}
+
+static status
+serve(struct server *s, struct err *e)
+{
+	uint64_t hash_key[2];
+
+	TRY(auth_parse_secret(str_z(s->flags->instance_secret), s->secret, e));
+	TRY(make_folders(s, e));
+	os_random(s->os, hash_key, sizeof hash_key);
+	hash_seed(hash_key[0], hash_key[1]);
+	s->core = core_new(&(struct core_opts){ .os = s->os, .workers = worker_count(s->flags),
+	    .worker_new = worker_new, .worker_arg = s });
+	TRY(open_database(s, e));
+	make_modules(s);
+	TRY(open_ports(s, e));
+
+	s->signals = thread_start("signals", 64 * 1024, signals_main, s);
+	core_start_store(s->core, s->db);
+	core_start_workers(s->core);
+	http_server_start(s->http);
+	if (s->flags->banner)
+		banner(s);
+	log_info("Fresnel %s serves %.*s on %s:%d (HTTP actions: %d), database %s", FRESNEL_VERSION,
+	    STR_ARG(s->instance_name), s->flags->interface, http_server_port(s->http, false),
+	    http_server_port(s->http, true), s->flags->db_path);
+	core_run(s->core, s->runner, s->api, s->http);
+	http_server_free(s->http);
+	stop_signals(s);
+	log_info("stopped");
+	return ST_OK;
+}
+
+status
+server_run(const struct flags *f, struct err *e)
+{
+	struct server s = { .flags = f, .os = os_real(), .arena = arena_new() };
+	status        st;
+
+	block_signals();
+	raise_file_limit();
+	set_names(&s);
+	st = serve(&s, e);
+	close_all(&s);
+	return st;
+}

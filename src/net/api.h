@@ -1,0 +1,52 @@
+/* api.h - what the server answers to: the route table and everything behind it.
+ *
+ * A request is looked up, its client, identity and body are checked on the net thread; what can
+ * be answered there is.  The rest travels to the core thread (functions, long polls, sessions)
+ * or from there to a worker (pushes), and back.
+ *
+ * Thread: the net thread up to the post, the core thread behind it; see each function.
+ * Memory: requests waiting for their answers, and sessions.
+ */
+#ifndef NET_API_H
+#define NET_API_H
+
+#include "admin/fnlog.h"
+#include "deploy/deploy.h"
+#include "net/http_server.h"
+#include "sync/session.h"
+
+struct api;
+
+struct api_opts {
+	struct db       *db;
+	struct auth     *auth;
+	struct runner   *runner;
+	struct fnlog    *fnlog;
+	struct deploy   *deploy;
+	const struct os *os;
+	struct core_port core;
+	str  instance_name, version; /* copied */
+	bool redact;                 /* function errors without details, no log lines */
+	bool metrics;                /* GET /metrics */
+};
+
+struct api *api_new(const struct api_opts *opts);
+void        api_free(struct api *a); /* no request may be out */
+
+/* For http_server_opts. */
+struct http_app api_app(struct api *a);
+
+/* --- the core thread --- */
+
+/* Long polls that can be answered now, sessions that have ended: after each batch of posts. */
+void api_settle(struct api *a);
+/* There are new commits: polls that watch the catalogue look again. */
+void api_commits(struct api *a);
+/* Time passes; cheap when nothing is due.  Returns the monotonic ns of what is due next, UINT64_MAX:
+ * nothing.  Other calls may bring that forward: ask again before each wait. */
+uint64_t api_tick(struct api *a, uint64_t mono_ns);
+/* Shutting down: long polls end with 500, sessions are closed, what comes now is refused. */
+void   api_stop(struct api *a);
+size_t api_busy(const struct api *a); /* requests that the core or a worker holds */
+
+#endif

@@ -1,0 +1,193 @@
+/* ctx_test.c - the native ctx and the npm helpers' contract must not differ.
+ *
+ * The functions of js/test/functions.js are bundled with the convex package itself.  Each is
+ * run both ways, on databases of its own; results, errors and log lines must be the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+static char *
+read_file(const char *path)
+{
+	FILE  *f = fopen(path, "rb");
+	char  *text;
+	size_t n, cap = 4 << 20;
+
+	assert_non_null(f);
+	text = mem_alloc(cap);
+	n = fread(text, 1, cap - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+/* What m:double and fail:* answer; everything else cannot be resolved. */
+static status
+nested(void *arg, const struct nested_call *c, struct run_result *caller, struct val *ret,
+    struct err *e)
+{
+	struct world *w = arg;
+	struct pack   p;
+
+	(void)caller;
+	if (c->handle.n || c->reference.n)
+		return err_set(e, ST_BAD_REQUEST, "InvalidReference", "Couldn't resolve %.*s",
+		    STR_ARG(c->handle.n ? c->handle : c->reference));
+	if (str_eq(c->name, S("fail:plain")))
+		return err_set(e, ST_BAD_REQUEST, "Nested", "Uncaught Error: plain\n");
+	if (str_eq(c->name, S("fail:data"))) {
+		err_set(e, ST_BAD_REQUEST, "Nested", "Uncaught ConvexError: data\n");
+		e->data = S("{\"code\":{\"$integer\":\"AQAAAAAAAAA=\"}}");
+		return ST_BAD_REQUEST;
+	}
+	pack_init(&p);
+	pack_object(&p);
+	pack_key(&p, S("args"));
+	pack_val(&p, c->args);
+	pack_key(&p, S("kind"));
+	pack_str(&p, str_z(udf_kind_name(c->kind)));
+	pack_key(&p, S("snapshot"));
+	pack_bool(&p, c->snapshot_query);
+	pack_key(&p, S("limits"));
+	pack_bool(&p, c->limits != NULL);
+	pack_end(&p);
+	assert_int_equal(pack_done_in(&p, w->arena, ret, e), ST_OK);
+	pack_clear(&p);
+	return ST_OK;
+}
+
+static void
+open_world(struct world *w, bool syscalls)
+{
+	char *source = read_file(JS_BUILD_DIR "/test-functions.js");
+
+	world_open(w);
+	world_push(w, "m.js", source);
+	mem_free(source);
+	w->syscalls = syscalls;
+	w->host.arg = w;
+	w->host.nested = nested;
+	world_run(w, UDF_MUTATION, "m.js", "seed", "[{}]");
+	CHECK_STRZ(world_outcome(w), "null");
+}
+
+/* Outcome, error data and log lines as one text, malloced. */
+static char *
+report(struct world *w, enum udf_kind kind, const char *function, const char *args)
+{
+	struct buf b;
+	char      *ret;
+
+	world_run(w, kind, "m.js", function, args);
+	buf_init(&b, BUF_MAX_DEFAULT);
+	buf_add(&b, world_outcome(w));
+	if (w->res.error_data.p)
+		buf_fmt(&b, "\ndata %.*s", STR_ARG(w->res.error_data));
+	for (size_t i = 0; i < w->res.logs.lines.n; i++) {
+		buf_add_byte(&b, '\n');
+		logline_pretty(&b, &w->res.logs.lines.v[i]);
+	}
+	buf_fmt(&b, "\nobserved identity %d time %d rng %d", w->res.observed_identity,
+	    w->res.observed_time, w->res.observed_rng);
+	buf_add_byte(&b, 0);
+	ret = mem_alloc(b.n);
+	memcpy(ret, b.p, b.n);
+	buf_clear(&b);
+	return ret;
+}
+
+struct row {
+	const char   *function;
+	enum udf_kind kind;
+	const char   *args; /* NULL: [{}] */
+};
+
+#define Q UDF_QUERY
+#define M UDF_MUTATION
+
+static const struct row rows[] = {
+	{ "kinds", M, NULL },
+	{ "insertAll", M, "[{\"value\":{\"a\":1,\"b\":[{\"$integer\":\"AQAAAAAAAAA=\"}]}}]" },
+	{ "badValues", M, NULL },
+	{ "updates", M, NULL },
+	{ "badWrites", M, NULL },
+	{ "gets", Q, NULL },
+	{ "reads", Q, NULL },
+	{ "byId", Q, NULL },
+	{ "badQueries", Q, NULL },
+	{ "manyOperators", Q, NULL },
+	{ "paginate", Q, "[{\"numItems\":5,\"cursor\":null}]" },
+	{ "paginate", Q, "[{\"numItems\":100,\"cursor\":null}]" },
+	{ "paginateTwice", Q, NULL },
+	{ "queryShape", Q, NULL },
+	{ "mutationShape", M, NULL },
+	{ "unbound", Q, NULL },
+	{ "tables", M, NULL },
+	{ "identity", Q, NULL },
+	{ "meta", Q, NULL },
+	{ "requestMeta", M, NULL },
+	{ "unavailable", M, NULL },
+	{ "calls", M, NULL },
+	{ "callsInQuery", Q, NULL },
+	{ "returns", Q, "[{\"what\":\"undefined\"}]" },
+	{ "returns", Q, "[{\"what\":\"plain\"}]" },
+	{ "returns", Q, "[{\"what\":\"set\"}]" },
+	{ "returns", Q, "[{\"what\":\"nested\"}]" },
+	{ "returns", Q, "[{\"what\":\"hole\"}]" },
+	{ "returns", Q, "[{\"what\":\"undefinedElement\"}]" },
+	{ "returns", Q, "[{\"what\":\"class\"}]" },
+	{ "returns", Q, "[{\"what\":\"function\"}]" },
+	{ "returns", Q, "[{\"what\":\"float\"}]" },
+	{ "returnsQuery", Q, NULL },
+	{ "returnsChained", Q, NULL },
+	{ "notAsync", Q, NULL },
+	{ "throwsPlain", Q, NULL },
+	{ "throwsType", Q, NULL },
+	{ "throwsConvex", Q, NULL },
+	{ "throwsConvexText", Q, NULL },
+	{ "throwsBadData", Q, NULL },
+	{ "throwsText", Q, NULL },
+	{ "throwsFromDb", Q, NULL },
+	{ "rethrows", M, NULL },
+	{ "floating", M, NULL },
+	{ "floatingCheck", Q, NULL },
+	{ "floatingError", Q, NULL },
+	{ "parallel", Q, NULL },
+	{ "commitTs", M, NULL },
+	{ "returnsCommitTs", M, NULL },
+	{ "logs", Q, NULL },
+	{ "validated", Q, "[{\"a\":1.5}]" },
+};
+
+/* 04 checklist 5, 6, 9, 10, 13: whatever a function does, it cannot tell which way it was
+ * called. */
+TEST(both_ways_are_the_same)
+{
+	struct world native, syscalls;
+	int          differ = 0;
+
+	open_world(&native, false);
+	open_world(&syscalls, true);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const char *args = rows[i].args ? rows[i].args : "[{}]";
+		char       *a = report(&native, rows[i].kind, rows[i].function, args);
+		char       *b = report(&syscalls, rows[i].kind, rows[i].function, args);
+
+		if (getenv("SHOW"))
+			fprintf(stderr, "--- %s %s\n%s\n", rows[i].function, args, a);
+		if (strcmp(a, b) != 0) {
+			differ++;
+			fprintf(stderr, "=== %s %s\n    native:   %s\n    syscalls: %s\n",
+			    rows[i].function, args, a, b);
+		}
+		mem_free(a);
+		mem_free(b);
+	}
+	CHECK_EQ(differ, 0);
+	world_close(&native);
+	world_close(&syscalls);
+}
+
+TEST_RUN(T(both_ways_are_the_same))
