@@ -78,3 +78,18 @@ class FinalizationRegistry {
 tag(FinalizationRegistry, "FinalizationRegistry");
 
 define({ WeakRef, FinalizationRegistry });
+
+// Errors with ConvexError data that the host makes cannot be instances of the class in the
+// user's bundle, so the inherited test of that class knows them by their mark.
+const ordinary = Function.prototype[Symbol.hasInstance];
+const mark = Symbol.for("ConvexError");
+Object.defineProperty(Error, Symbol.hasInstance, {
+  value(value) {
+    return (
+      ordinary.call(this, value) ||
+      (typeof value === "object" && value !== null && value[mark] === true && this.name === "ConvexError")
+    );
+  },
+  writable: true,
+  configurable: true,
+});

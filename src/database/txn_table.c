@@ -58,16 +58,16 @@ txn_by_id_key(struct txn *t, const struct table_info *info, struct docid id)
 	return buf_str(&t->key);
 }
 
-/* Everything that begins with `prefix`, which is in t->key. */
+/* Everything that begins with `prefix`; one copy serves both ends. */
 static void
 note_prefix(struct txn *t, str prefix)
 {
-	struct buf end;
+	char *p = arena_alloc(t->arena, prefix.n + 1);
 
-	buf_init(&end, BUF_MAX_DEFAULT);
-	sortkey_prefix_end(&end, prefix);
-	readlog_add(&t->derived, prefix, buf_str(&end));
-	buf_clear(&end);
+	memcpy(p, prefix.p, prefix.n);
+	p[prefix.n] = (char)0xff;
+	vec_push(&t->derived.ranges,
+	    ((struct key_range){ str_of(p, prefix.n), str_of(p, prefix.n + 1) }));
 }
 
 static void
@@ -107,20 +107,17 @@ txn_note_index(struct txn *t, struct ttable *tt, const struct index_info *ix)
 	note_row(t, t->root_index, ix->id);
 }
 
-/* The rows of _schemas in one state: a write must meet whoever changes them. */
+/* The rows of _schemas in one state: a write must meet whoever changes them.  Written out,
+ * the sort key of {state: "..."}: every mutation records three of these. */
 static void
 note_schema_state(struct txn *t, const struct index_info *by_state, const char *state)
 {
-	struct val v;
+	struct buf *b = key_buf(t, by_state);
 
-	pack_reset(&t->pack);
-	pack_object(&t->pack);
-	pack_key(&t->pack, S("state"));
-	pack_str(&t->pack, str_z(state));
-	pack_end(&t->pack);
-	must(pack_done(&t->pack, &v, NULL) == ST_OK);
-	sortkey_add(key_buf(t, by_state), v);
-	note_prefix(t, buf_str(&t->key));
+	buf_add(b, S("\x15state\0\x10"));
+	buf_addz(b, state);
+	buf_add(b, S("\0\0"));
+	note_prefix(t, buf_str(b));
 }
 
 void

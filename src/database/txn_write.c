@@ -5,8 +5,6 @@
  *
  * Thread: the transaction's.  Memory: documents are held by the transaction.
  */
-#include <stdio.h>
-
 #include "database/ddl.h"
 #include "database/txn_int.h"
 
@@ -90,10 +88,14 @@ check_side(struct txn *t, str table, bool is_system, struct err *e)
 	return ST_OK;
 }
 
+/* The document that is named, with the read recorded; *ret NULL: none. */
 static status
-note_get(struct txn *t, const struct target *x, struct err *e)
+read_target(struct txn *t, const struct target *x, struct doc **ret, struct err *e)
 {
-	readlog_point(&t->reads, txn_by_id_key(t, x->table->info, x->id));
+	str key = txn_by_id_key(t, x->table->info, x->id);
+
+	readlog_point(&t->reads, key);
+	TRY(txn_lookup(t, x->table, x->table->info->by_id, key, ret, e));
 	return txn_check_intervals(t, e);
 }
 
@@ -116,8 +118,7 @@ txn_get(struct txn *t, str table, str id, bool is_system, struct doc **ret, stru
 	}
 	TRY(check_side(t, x.name, is_system, e));
 	TRY(check_named_table(&x, table, method, e));
-	TRY(txn_current(t, x.table, x.id, &d, e));
-	TRY(note_get(t, &x, e));
+	TRY(read_target(t, &x, &d, e));
 	if (!d)
 		return ST_OK;
 	TRY(txn_charge_read(t, x.table->info, d, e));
@@ -222,24 +223,20 @@ static status
 resolve_write(struct txn *t, const char *method, const char *op, str table, str id,
     struct target *x, struct doc **ret, struct err *e)
 {
-	char name[32];
-
-	snprintf(name, sizeof name, "db.%s", method);
-	TRY(check_writable(t, name, e));
+	TRY(check_writable(t, method, e));
 	TRY(check_side(t, table, false, e));
-	TRY(resolve(t, name, table, id, x, e));
+	TRY(resolve(t, method, table, id, x, e));
 	if (!x->table) {
 		err_set(e, ST_BAD_REQUEST, "InvalidArgument", "Table for ID \"%.*s\" not found",
 		    STR_ARG(id));
-		return bad_argument(e, "id", name);
+		return bad_argument(e, "id", method);
 	}
 	TRY(check_side(t, x->name, false, e));
-	TRY(check_named_table(x, table, name, e));
+	TRY(check_named_table(x, table, method, e));
 	if (x->table->info->system)
 		return err_set(e, ST_FORBIDDEN, "SystemIdentityRequired",
-		    "Operation %s not permitted", method);
-	TRY(txn_current(t, x->table, x->id, ret, e));
-	TRY(note_get(t, x, e));
+		    "Operation %s not permitted", method + strlen("db."));
+	TRY(read_target(t, x, ret, e));
 	if (!*ret)
 		return err_set(e, ST_BAD_REQUEST, "NonexistentDocument",
 		    "%s on nonexistent document ID %.*s", op, STR_ARG(id));
@@ -283,7 +280,7 @@ txn_patch(struct txn *t, str table, str id, struct val value, struct doc **ret, 
 	struct val    body;
 
 	TRY(check_object(value, "db.patch", e));
-	TRY(resolve_write(t, "patch", "Update", table, id, &x, &old, e));
+	TRY(resolve_write(t, "db.patch", "Update", table, id, &x, &old, e));
 	TRY(txn_check_system_fields(value, x.id, old->creation_time, e));
 	TRY(txn_merge(t, doc_val(old), value, &body, e));
 	return overwrite(t, &x, old, body, ret, e);
@@ -296,7 +293,7 @@ txn_replace(struct txn *t, str table, str id, struct val value, struct doc **ret
 	struct doc   *old;
 
 	TRY(check_object(value, "db.replace", e));
-	TRY(resolve_write(t, "replace", "Replace", table, id, &x, &old, e));
+	TRY(resolve_write(t, "db.replace", "Replace", table, id, &x, &old, e));
 	TRY(txn_check_system_fields(value, x.id, old->creation_time, e));
 	return overwrite(t, &x, old, value, ret, e);
 }
@@ -307,7 +304,7 @@ txn_delete(struct txn *t, str table, str id, struct doc **ret_old, struct err *e
 	struct target x;
 	struct doc   *old;
 
-	TRY(resolve_write(t, "delete", "Delete", table, id, &x, &old, e));
+	TRY(resolve_write(t, "db.delete", "Delete", table, id, &x, &old, e));
 	txn_note_write(t, x.table, false);
 	TRY(charge_write(t, NULL, e));
 	TRY(txn_put(t, x.table, x.id, old, NULL, e));

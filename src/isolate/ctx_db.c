@@ -74,6 +74,27 @@ get_document(JSContext *ctx, JSValueConst table, JSValueConst id, bool is_system
 	return d ? js_from_val(ctx, doc_val(d)) : JS_NULL;
 }
 
+/* table.startsWith("_"): 1, 0, or -1 with the exception of whatever `table` is.  The text of a
+ * string goes to *ret. */
+static int
+names_system_table(JSContext *ctx, JSValueConst table, const char *method, str *ret)
+{
+	JSValue prefix, answer;
+	JSAtom  atom;
+
+	if (JS_IsString(table))
+		return ctx_arg_str(ctx, table, "table", method, ret) ? str_starts(*ret, S("_")) : -1;
+	atom = JS_NewAtom(ctx, "startsWith");
+	prefix = JS_NewString(ctx, "_");
+	answer = JS_Invoke(ctx, table, atom, 1, &prefix);
+	JS_FreeValue(ctx, prefix);
+	JS_FreeAtom(ctx, atom);
+	if (!JS_IsException(answer))
+		js_throw_fmt(ctx, JSE_ERROR, "Invalid argument `table` for `%s`: expected a string", method);
+	JS_FreeValue(ctx, answer);
+	return -1;
+}
+
 static JSValue
 insert_document(JSContext *ctx, JSValueConst table, JSValueConst value)
 {
@@ -83,14 +104,14 @@ insert_document(JSContext *ctx, JSValueConst table, JSValueConst value)
 	struct docid id;
 	str          name;
 	char         text[ID_TEXT_MAX];
+	int          system;
 
 	if (!r)
 		return JS_EXCEPTION;
-	if (!JS_IsString(table))
-		return js_throw_text(ctx, JSE_TYPE, S("tableName.startsWith is not a function"));
-	if (!ctx_arg_str(ctx, table, "table", "db.insert", &name))
+	system = names_system_table(ctx, table, "db.insert", &name);
+	if (system < 0)
 		return JS_EXCEPTION;
-	if (str_starts(name, S("_")))
+	if (system)
 		return js_throw_text(ctx, JSE_ERROR,
 		    S("System tables (prefixed with `_`) are read-only."));
 	if (!js_arg_given(ctx, value, 2, "insert", "value") ||
@@ -194,14 +215,10 @@ db_delete(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, i
 static bool
 check_face(JSContext *ctx, JSValueConst table, bool is_system, const char *method, str *ret)
 {
-	if (!JS_IsString(table)) {
-		js_throw_text(ctx, JSE_TYPE, S("tableName.startsWith is not a function"));
-		return false;
-	}
-	if (!ctx_arg_str(ctx, table, "table", method, ret))
-		return false;
-	if (str_starts(*ret, S("_")) == is_system)
-		return true;
+	int system = names_system_table(ctx, table, method, ret);
+
+	if (system < 0 || (bool)system == is_system)
+		return system >= 0;
 	js_throw_fmt(ctx, JSE_ERROR, "%s tables can only be accessed from db.%s%s().",
 	    is_system ? "User" : "System", is_system ? "" : "system.", method);
 	return false;

@@ -465,7 +465,7 @@ data_from_value(struct engine *en, JSValueConst thrown, struct arena *a, str *re
 
 		js_text_of(en->ctx, why, "message", a, &text);
 		JS_FreeValue(en->ctx, why);
-		err_set(e, ST_BAD_REQUEST, "InvalidData", "%.*s", STR_ARG(text));
+		err_set(e, ST_BAD_REQUEST, "NotConvertible", "%.*s", STR_ARG(text));
 		return false;
 	}
 	buf_init(&b, BUF_MAX_DEFAULT);
@@ -506,6 +506,8 @@ error_describe(struct engine *en, JSValueConst thrown, struct arena *a, str *ret
 	buf_init(&b, BUF_MAX_DEFAULT);
 	if (convex_data(en, thrown, a, &data, &e))
 		buf_add(&b, error_message(en, thrown, a));
+	else if (str_eq(e.code, S("NotConvertible"))) /* what the npm helper throws in its place */
+		buf_fmt(&b, "Uncaught Error: %.*s", STR_ARG(e.text));
 	else
 		buf_fmt(&b, "ConvexError with invalid data: %.*s", STR_ARG(e.text));
 	buf_add_byte(&b, '\n');

@@ -22,6 +22,8 @@
 #include "os/file.h"
 #include "runtime/thread.h"
 
+#define SAME_SIGNAL_NS 500000000ull /* signals closer than this are one */
+
 struct server {
 	const struct flags *flags;
 	const struct os    *os;
@@ -60,14 +62,18 @@ signals_main(void *arg)
 {
 	struct server *s = arg;
 	sigset_t       set;
-	int            number, times = 0;
+	uint64_t       first_ns = 0;
+	int            number;
 
 	signal_set(&set);
 	while (sigwait(&set, &number) == 0) {
 		if (atomic_load(&s->over))
 			return;
-		if (++times > 1)
+		if (first_ns && os_mono_ns(s->os) - first_ns > SAME_SIGNAL_NS)
 			_exit(128 + number); /* what was acknowledged is on disk */
+		if (first_ns)
+			continue; /* timeout(1) and shells signal the process and its group */
+		first_ns = os_mono_ns(s->os);
 		log_info("stopping (signal %d); once more to stop at once", number);
 		core_stop(s->core);
 	}

@@ -90,7 +90,7 @@ mutation_done(void *arg, struct fn_result *res)
 	frame_response(s, q, res);
 	/* Spec 01 section 5 rule 5: a transition that shows it must follow the response.  One
 	 * that is under way and has not left yet will do. */
-	if (!res->ok || !s->t.active || s->t.to.ts < res->ts)
+	if (!s->t.active || s->t.to.ts < res->ts)
 		s->update_scheduled = true;
 	request_free(q);
 	transition_try_send(s);

@@ -73,6 +73,40 @@ open_world(struct world *w, bool syscalls)
 	CHECK_STRZ(world_outcome(w), "null");
 }
 
+static bool
+is_id_char(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
+}
+
+/* Ids, cursors and creation times differ between two databases: long runs become "*". */
+static void
+mask(char *text)
+{
+	char *out = text;
+
+	while (*text) {
+		size_t n = 0, digits = 0;
+
+		while (is_id_char(text[n]))
+			digits += text[n++] <= '9';
+		if (n >= 31 || (n >= 13 && digits == n)) {
+			*out++ = '*';
+			text += n;
+			if (*text == '.') /* the rest of a time */
+				while (*++text >= '0' && *text <= '9')
+					;
+		} else if (n) {
+			memmove(out, text, n);
+			out += n;
+			text += n;
+		} else {
+			*out++ = *text++;
+		}
+	}
+	*out = 0;
+}
+
 /* Outcome, error data and log lines as one text, malloced. */
 static char *
 report(struct world *w, enum udf_kind kind, const char *function, const char *args)
@@ -95,6 +129,7 @@ report(struct world *w, enum udf_kind kind, const char *function, const char *ar
 	ret = mem_alloc(b.n);
 	memcpy(ret, b.p, b.n);
 	buf_clear(&b);
+	mask(ret);
 	return ret;
 }
 
