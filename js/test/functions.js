@@ -1,6 +1,6 @@
 // Functions that the unit tests run both through the native ctx and through the npm package's
 // helpers: whatever they return, throw or log must be the same.
-import { mutationGeneric as mutation, queryGeneric as query, makeFunctionReference } from "convex/server";
+import { internalQueryGeneric as internalQuery, mutationGeneric as mutation, queryGeneric as query, makeFunctionReference } from "convex/server";
 import { ConvexError, convexToJson, v } from "convex/values";
 
 // What an expression does: its value, or the error's class, message and data.
@@ -313,6 +313,8 @@ export const meta = query(async ({ db, meta: m }) => {
     typeof m.getSnapshotTs(), m.getSnapshotTs() > 0n,
   ];
 });
+export const internalMeta = internalQuery(async ({ meta: m }) => m.getFunctionMetadata());
+export default query(async ({ meta: m }) => m.getFunctionMetadata());
 export const requestMeta = mutation(async ({ meta: m }) => m.getRequestMetadata());
 
 export const unavailable = mutation(async ({ storage, scheduler, auth }) => {

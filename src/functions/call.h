@@ -28,8 +28,8 @@ struct fn_call {
 	struct identity *identity;       /* one reference */
 	enum fn_caller   caller;
 	bool             internal_ok;    /* server-internal: visibility is not checked */
-	bool             as_http_missing; /* "Could not find function for" instead of "public function" */
-	str              request_id;     /* 16 hex digits; n == 0: a fresh random one for each run */
+	bool             as_http_missing; /* "... find function for" instead of "public function" */
+	str              request_id;     /* 16 hex digits; n == 0: a fresh random one each run */
 	str              session_id;     /* p == NULL: not idempotent */
 	uint32_t         session_request;
 	enum vjson_format format;        /* of the result's value */
@@ -50,7 +50,7 @@ struct fn_call *fn_call_copy(const struct fn_call *c, struct identity *i, str jo
 struct fn_result {
 	_Atomic uint32_t refs;
 	struct arena    *arena;     /* owned */
-	status           st;        /* OK: the function ran (well or badly); else an infrastructure error */
+	status           st;        /* OK: the function ran (well or badly); else the server failed */
 	str              code, text; /* st != OK */
 	bool             ok;        /* the function's outcome, when st == OK */
 	str              value_json; /* ok: in the call's format */
@@ -60,10 +60,10 @@ struct fn_result {
 	size_t           nlines;
 	str             *lines;     /* logs, in the clients' pretty form */
 	str              journal;   /* p == NULL: null */
-	ts_t             ts;        /* mutation: commit; query: snapshot.  Must be durable before it leaves */
+	ts_t             ts;        /* mutation: commit; query: snapshot.  Leaves when durable */
 	struct readset  *reads;     /* queries: one reference; NULL: depends on nothing */
 	bool             observed_identity, observed_time;
-	uint8_t          hash[32];  /* of outcome and lines, without the request id (spec 01 section 7.4) */
+	uint8_t          hash[32];  /* queries: of outcome and lines (spec 01 section 7.4) */
 	uint64_t         run_ns, user_ns;
 	enum udf_kind    kind;      /* of the function that ran */
 	bool             kind_known;

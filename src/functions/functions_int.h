@@ -124,8 +124,8 @@ void result_set_conflict(struct fn_result *r, str path, const struct conflict *c
 /* --- usage.c --- */
 
 /* Spec 04 section 2.8: a warning line for each limit used to more than 80 %. */
-void usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, struct val value,
-    uint64_t user_ns);
+void usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args,
+    struct val value, uint64_t user_ns);
 
 /* --- request.c --- */
 
@@ -155,8 +155,9 @@ struct nest {
 };
 
 /* Runs `g` at the level of `n` (n->txn, n->arena): native or in the isolate. */
-status nest_run(struct nest *n, const struct target *g, const struct run_request *req, struct run_result *ret,
-    struct err *e);
-void nest_init(struct nest *n, struct fn_worker *w, struct fn_call *c, struct txn *t, struct arena *a, int depth);
+status nest_run(struct nest *n, const struct target *g, const struct run_request *req,
+    struct run_result *ret, struct err *e);
+void nest_init(struct nest *n, struct fn_worker *w, struct fn_call *c, struct txn *t,
+    struct arena *a, int depth);
 
 #endif

@@ -324,6 +324,13 @@ key_eq(const struct live_key *a, const struct live_key *b)
 	return memcmp(a->b, b->b, LIVE_KEY) == 0;
 }
 
+/* True if the next run of this call is to have the journal that the last one left. */
+static bool
+journal_changed(const struct fn_call *c, str journal)
+{
+	return journal.p && !(c->journal.p && str_eq(c->journal, journal));
+}
+
 /* Puts a result where later askers look; also under the journal it left, with which the same
  * question will be asked from now on. */
 static void
@@ -336,7 +343,7 @@ flight_keep(struct runner *r, const struct job *j, struct vres *v)
 		entry_get(r, &shared)->observes = res->observed_identity;
 		if (res->ok)
 			entry_keep(r, entry_get(r, res->observed_identity ? &own : &shared), v);
-		if (!res->journal.p || (j->call->journal.p && str_eq(j->call->journal, res->journal)))
+		if (!journal_changed(j->call, res->journal))
 			return;
 		live_keys(j->call, res->journal, &own, &shared);
 	}
@@ -394,7 +401,7 @@ watch_take_journal(struct live_watch *w, str journal)
 {
 	struct fn_call *c;
 
-	if (!journal.p || (w->c->journal.p && str_eq(w->c->journal, journal)))
+	if (!journal_changed(w->c, journal))
 		return;
 	c = fn_call_copy(w->c, w->c->identity, journal);
 	fn_call_unref(w->c);

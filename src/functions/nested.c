@@ -199,7 +199,8 @@ limits_for(struct txn *t, const struct json *j)
 		.intervals = budget(j, "databaseQueries", u->intervals, 4096, m->intervals),
 		.bytes_written =
 		    budget(j, "bytesWritten", u->bytes_written, 16 << 20, m->bytes_written),
-		.docs_written = budget(j, "documentsWritten", u->docs_written, 16000, m->docs_written),
+		.docs_written =
+		    budget(j, "documentsWritten", u->docs_written, 16000, m->docs_written),
 		.functions_scheduled = budget(j, "functionsScheduled", u->functions_scheduled, 1000,
 		    m->functions_scheduled),
 		.scheduled_args_bytes = budget(j, "scheduledFunctionArgsBytes",

@@ -13,7 +13,8 @@
 
 #define CACHE_MAX_BYTES_DEFAULT ((size_t)100 << 20)
 
-static struct metric runs = METRIC_COUNTER("fresnel_function_runs_total", "function calls executed");
+static struct metric runs =
+    METRIC_COUNTER("fresnel_function_runs_total", "function calls executed");
 static struct metric cached_calls =
     METRIC_COUNTER("fresnel_function_cached_total", "query calls answered without a run");
 

@@ -35,7 +35,8 @@ struct runner_opts {
 	const struct os  *os;
 	size_t            cache_max_bytes; /* results of queries nobody watches; 0: 100 MiB */
 	/* A finished top-level run, for the function log; may be NULL.  Result is borrowed. */
-	void (*on_finished)(void *arg, const struct fn_call *c, const struct fn_result *r, bool cached);
+	void (*on_finished)(void *arg, const struct fn_call *c, const struct fn_result *r,
+	    bool cached);
 	void *on_finished_arg;
 	/* Something became ready inside a call into the runner (a cached result, an invalidated
 	 * query): call runner_flush() from the core's loop, soon.  Called on the core thread; must
@@ -110,11 +111,13 @@ void live_eval(struct live_watch *w, struct snapshot *at, fn_done done, void *ar
 bool live_valid(const struct live_watch *w);
 
 ts_t runner_latest_ts(struct runner *r); /* newest processed commit */
-struct snapshot *runner_snapshot(struct runner *r); /* newest; one reference; processes commits first */
+/* Newest; one reference; processes commits first. */
+struct snapshot *runner_snapshot(struct runner *r);
 bool runner_is_durable(struct runner *r, ts_t ts);
 /* Calls fn(arg) on the core thread once ts is durable; at once, returning NULL, if it is.  The
  * wait is gone when fn is called. */
-struct durable_wait *runner_when_durable(struct runner *r, ts_t ts, void (*fn)(void *arg), void *arg);
+struct durable_wait *runner_when_durable(struct runner *r, ts_t ts, void (*fn)(void *arg),
+    void *arg);
 void runner_forget(struct durable_wait *w); /* NULL is fine */
 
 size_t runner_busy(const struct runner *r); /* jobs out and calls waiting: 0 when drained */

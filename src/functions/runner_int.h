@@ -49,7 +49,8 @@ struct runner {
 	struct db        *db;
 	const struct os  *os;
 	struct executor   executor;
-	void (*on_finished)(void *arg, const struct fn_call *c, const struct fn_result *r, bool cached);
+	void (*on_finished)(void *arg, const struct fn_call *c, const struct fn_result *r,
+	    bool cached);
 	void *on_finished_arg;
 	void (*on_deferred)(void *arg);
 	void *on_deferred_arg;

@@ -21,6 +21,7 @@ struct run {
 	str               request_id;
 	struct val        args;       /* VAL_NONE until parsed; same for all attempts */
 	uint64_t          now_ns;     /* of this attempt */
+	str               outcome;    /* value or error, as the hash covers it */
 	bool              redact;
 	bool              conflicted;
 };
@@ -70,7 +71,7 @@ finish_failure(struct run *x, str message, str data)
 	result_set_error(x->r, x->request_id, message, x->redact);
 	x->r->error_data = error_data_json(x->r->arena, data, x->c->format);
 	result_set_lines(x->r, x->redact);
-	result_hash(x->r, message, x->redact);
+	x->outcome = message;
 }
 
 /* The server failed the function. */
@@ -99,7 +100,6 @@ replay(struct run *x, const struct stored_request *s, struct err *e)
 	r->lines = ARENA_ARRAY(r->arena, str, r->nlines + 1);
 	for (size_t i = 0; i < r->nlines; i++)
 		r->lines[i] = arena_str(r->arena, s->lines[i]);
-	result_hash(r, r->value_json, x->redact);
 	return ST_OK;
 }
 
@@ -168,7 +168,7 @@ finish_value(struct run *x, const struct target *g, const struct run_result *rr,
 			r->journal = arena_str(r->arena, rr->journal);
 	}
 	r->ok = true;
-	result_hash(r, r->value_json, x->redact);
+	x->outcome = r->value_json;
 	return ST_OK;
 }
 
@@ -308,8 +308,10 @@ attempt(struct run *x, struct snapshot *at)
 		finish_failure(x, e.text, e.data);
 	else if (st != ST_OK && !x->conflicted)
 		finish_refused(x, &e, st);
-	if (is_query(x) && x->r->st == ST_OK)
+	if (is_query(x) && x->r->st == ST_OK) {
 		x->r->reads = txn_readset(x->t);
+		result_hash(x->r, x->outcome, x->redact);
+	}
 	x->r->run_ns = os_mono_ns(db_os(db)) - start;
 	txn_free(x->t);
 	x->t = NULL;

@@ -41,7 +41,7 @@ struct exported {
 	str     name;
 	JSValue fn;
 	JSValue handler;  /* _handler or undefined */
-	bool    is_query, is_mutation, is_action;
+	bool    is_query, is_mutation, is_action, is_internal;
 };
 
 struct rejection {

@@ -121,6 +121,7 @@ note_export(struct engine *en, JSAtom atom, JSValue v)
 		x.is_query = has(ctx, v, "isQuery");
 		x.is_mutation = has(ctx, v, "isMutation");
 		x.is_action = has(ctx, v, "isAction");
+		x.is_internal = has(ctx, v, "isInternal");
 		x.handler = JS_GetPropertyStr(ctx, v, "_handler");
 		if (JS_IsException(x.handler)) {
 			forget_exception(ctx);

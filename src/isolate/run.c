@@ -330,6 +330,7 @@ run_main(void *arg)
 
 	if (!find_export(c))
 		return;
+	en->run->internal = c->x->is_internal;
 	c->native = !c->req->force_syscalls && c->req->kind <= UDF_MUTATION &&
 	    JS_IsFunction(en->ctx, c->x->handler);
 	result = c->native ? awaited(en->ctx, call_handler(c)) : call_helper(c);

@@ -127,8 +127,8 @@ send_chunks(struct session *s, str text)
 		buf_init(&b, BUF_MAX_DEFAULT);
 		buf_add(&b, S("{\"type\":\"TransitionChunk\",\"chunk\":"));
 		json_write_str(&b, piece);
-		buf_fmt(&b, ",\"partNumber\":%zu,\"totalParts\":%zu,\"transitionId\":\"%zu\"}", part,
-		    total, text.n);
+		buf_fmt(&b, ",\"partNumber\":%zu,\"totalParts\":%zu,", part, total);
+		buf_fmt(&b, "\"transitionId\":\"%zu\"}", text.n);
 		send_buf(s, &b, part + 1 == total);
 	}
 }

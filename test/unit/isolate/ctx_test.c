@@ -162,6 +162,8 @@ static const struct row rows[] = {
 	{ "tables", M, NULL },
 	{ "identity", Q, NULL },
 	{ "meta", Q, NULL },
+	{ "internalMeta", Q, NULL },
+	{ "default", Q, NULL },
 	{ "requestMeta", M, NULL },
 	{ "unavailable", M, NULL },
 	{ "calls", M, NULL },

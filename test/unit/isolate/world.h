@@ -132,7 +132,7 @@ world_open(struct world *w)
 	world_put(w, "_udf_config", NULL, NULL,
 	    S("{\"serverVersion\":\"1.48.0\",\"importPhaseRngSeed\":{\"$bytes\":"
 	      "\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"},"
-	      "\"importPhaseUnixTimestamp\":{\"$integer\":\"AAA6pR/Nlxc=\"}}"));
+	      "\"importPhaseUnixTimestamp\":{\"$integer\":\"AAAqNv6clxc=\"}}"));
 }
 
 static inline void

@@ -1,0 +1,444 @@
+/* server.c - the simulated server: its database, its core thread's events, its death.
+ *
+ * The core is whatever runs from an event: messages arriving, jobs coming back, commits and
+ * durability becoming known.  The store's thread is a chain of events: take a batch, wait,
+ * write it.  A crash cuts everything between two events; the batch that is being written
+ * then has arrived or not.  What is left of the dead process is run to its end without
+ * effect, so that its memory can be freed.
+ *
+ * Thread: one.  Memory: the server's; the store survives crashes.
+ */
+#include "sim.h"
+
+static void store_wake(struct sim *s);
+
+/* --- the store --- */
+
+static struct sim *scanning; /* the store's functions have no other way to know */
+
+static status
+slow_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
+{
+	struct sim *s = scanning;
+	status      st;
+
+	sim_pause(s);
+	st = s->server.store.v->scan(self, q, ret, e);
+	sim_pause(s);
+	return st;
+}
+
+static status
+mortal_write(void *self, const struct store_batch *b, struct err *e)
+{
+	if (scanning->server.store_dead)
+		return err_set(e, ST_INTERNAL, "Dead", "the process is dead");
+	return scanning->server.store.v->write(self, b, e);
+}
+
+static void
+keep_open(void *self)
+{
+	(void)self;
+}
+
+/* --- the core's events --- */
+
+static void
+commits_event(struct sim *s, void *arg, uint64_t life)
+{
+	(void)arg;
+	if (life != s->server.life)
+		return;
+	s->server.commits_due = false;
+	runner_commits(s->server.runner);
+	store_wake(s);
+}
+
+/* Under the commit lock: only remembers. */
+static void
+on_commit(void *arg)
+{
+	struct sim    *s = arg;
+	struct worker *w = sim_worker(s);
+
+	if (!s->server.up)
+		return;
+	if (!w)
+		sim_fail(s, "a commit from nowhere");
+	checker_commit(s, db_latest_ts(s->server.db), &w->attempt);
+	if (!s->server.commits_due)
+		after(s, latency(s, MS / 50), commits_event, NULL, s->server.life);
+	s->server.commits_due = true;
+}
+
+static void
+flush_event(struct sim *s, void *arg, uint64_t life)
+{
+	(void)arg;
+	if (life != s->server.life)
+		return;
+	s->server.flush_due = false;
+	runner_flush(s->server.runner);
+}
+
+static void
+on_deferred(void *arg)
+{
+	struct sim *s = arg;
+
+	if (!s->server.flush_due)
+		after(s, 0, flush_event, NULL, s->server.life);
+	s->server.flush_due = true;
+}
+
+static void
+on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool cached)
+{
+	struct sim *s = arg;
+
+	(void)c;
+	(void)cached;
+	if (s->server.up && r->st == ST_OCC)
+		s->nconflicts++;
+	if (s->server.up && r->st != ST_OK && r->st != ST_OCC && r->st != ST_OUT_OF_RETENTION)
+		sim_fail(s, "%.*s: %.*s: %.*s", STR_ARG(c->path), STR_ARG(r->code),
+		    STR_ARG(r->text));
+}
+
+/* --- the store's thread --- */
+
+static void
+durable_event(struct sim *s, void *arg, uint64_t life)
+{
+	(void)arg;
+	if (life == s->server.life)
+		runner_durable(s->server.runner);
+}
+
+static void
+written_event(struct sim *s, void *arg, uint64_t life)
+{
+	struct server *v = &s->server;
+
+	(void)arg;
+	if (life != v->life)
+		return;
+	if (db_write_batch(v->db, v->batch, NULL) != ST_OK)
+		sim_fail(s, "the store failed");
+	v->batch = NULL;
+	trace(s, "durable %llu", (unsigned long long)db_durable_ts(v->db));
+	after(s, latency(s, MS / 50), durable_event, NULL, life);
+	store_wake(s);
+}
+
+static void
+take_event(struct sim *s, void *arg, uint64_t life)
+{
+	struct server *v = &s->server;
+
+	(void)arg;
+	if (life != v->life)
+		return;
+	v->store_woken = false;
+	if (v->batch)
+		return;
+	v->batch = db_take_batch(v->db, 1 + draw(s, 20));
+	if (v->batch)
+		after(s, latency(s, 3 * MS), written_event, NULL, life);
+}
+
+static void
+store_wake(struct sim *s)
+{
+	if (s->server.store_woken || s->server.batch)
+		return;
+	s->server.store_woken = true;
+	after(s, latency(s, MS / 50), take_event, NULL, s->server.life);
+}
+
+/* --- life and death --- */
+
+void
+server_init(struct sim *s)
+{
+	struct server *v = &s->server;
+
+	store_open_memory(&v->store);
+	v->slow = *v->store.v;
+	v->slow.scan = slow_scan;
+	v->slow.write = mortal_write;
+	v->slow.close = keep_open;
+	scanning = s;
+}
+
+void
+server_start(struct sim *s)
+{
+	struct server        *v = &s->server;
+	struct db_opts        o = { .os = &s->world.os, .store = { &v->slow, v->store.self },
+			   .on_commit = on_commit, .on_commit_arg = s,
+			   .instance_name = S("sim"), .wlog_max_bytes = 1 << 20 };
+	struct functions_opts fo = { .natives = bank_functions, .nnatives = bank_function_count,
+		.instance_name = S("sim") };
+	struct runner_opts    ro = { .executor = { s, workers_submit }, .os = &s->world.os,
+		   .on_finished = on_finished, .on_finished_arg = s, .on_deferred = on_deferred,
+		   .on_deferred_arg = s, .cache_max_bytes = 20000 };
+
+	v->store_dead = false;
+	if (db_open(&o, &v->db, NULL) != ST_OK)
+		sim_fail(s, "the database does not open");
+	if (s->checker.history.n == 0) {
+		bank_setup(s, v->db);
+		while ((v->batch = db_take_batch(v->db, 1000)) != NULL)
+			must(db_write_batch(v->db, v->batch, NULL) == ST_OK);
+	}
+	checker_database(s);
+	fo.db = v->db;
+	v->functions = functions_new(&fo);
+	ro.functions = v->functions;
+	v->runner = runner_new(&ro);
+	v->store_woken = v->commits_due = v->flush_due = false;
+	v->up = true;
+	workers_start(s);
+	trace(s, "start %llu", (unsigned long long)db_latest_ts(v->db));
+}
+
+static void
+free_conn_side(struct conn *c)
+{
+	session_free(c->session);
+	c->session = NULL;
+}
+
+void
+server_crash(struct sim *s)
+{
+	struct server *v = &s->server;
+	ts_t           durable;
+
+	/* The batch under way has reached the disk, or it has not. */
+	if (v->batch && draw(s, 2)) {
+		must(db_write_batch(v->db, v->batch, NULL) == ST_OK);
+		v->batch = NULL;
+	}
+	durable = db_durable_ts(v->db);
+	trace(s, "crash at %llu", (unsigned long long)durable);
+	v->store_dead = true;
+	if (v->batch)
+		must(db_write_batch(v->db, v->batch, NULL) != ST_OK);
+	v->batch = NULL;
+	v->up = false;
+	v->life++;
+	while (v->conns.n > 0) {
+		struct conn *c = v->conns.v[--v->conns.n];
+
+		free_conn_side(c);
+		conn_unref(c);
+	}
+	workers_stop(s);
+	runner_free(v->runner);
+	functions_free(v->functions);
+	db_close(v->db);
+	v->db = NULL;
+	checker_crash(s, durable);
+	clients_crash(s, durable);
+	s->ncrashes++;
+}
+
+void
+server_clear(struct sim *s)
+{
+	if (s->server.up)
+		server_crash(s);
+	store_close(&s->server.store);
+	vec_clear(&s->server.jobs);
+	vec_clear(&s->server.conns);
+}
+
+/* --- connections --- */
+
+struct conn *
+conn_ref(struct conn *c)
+{
+	c->refs++;
+	return c;
+}
+
+void
+conn_unref(struct conn *c)
+{
+	if (--c->refs == 0)
+		mem_free(c);
+}
+
+struct message {
+	struct conn *conn;
+	struct blob *text; /* NULL: the connection was closed */
+};
+
+static struct message *
+message_new(struct conn *c, struct blob *text)
+{
+	struct message *m = MEM_NEW(struct message);
+
+	m->conn = conn_ref(c);
+	m->text = text;
+	return m;
+}
+
+static void
+message_free(struct message *m)
+{
+	blob_unref(m->text);
+	conn_unref(m->conn);
+	mem_free(m);
+}
+
+/* Messages of one direction never overtake each other. */
+static uint64_t
+arrival(struct sim *s, uint64_t *last)
+{
+	uint64_t at = s->world.now + latency(s, MS);
+
+	if (at <= *last)
+		at = *last + 1;
+	*last = at;
+	return at - s->world.now;
+}
+
+/* The server's side ends; the client hears of it later, or never if it is gone. */
+static void
+drop_session(struct conn *c)
+{
+	struct server *v = &c->s->server;
+
+	if (!c->session)
+		return;
+	free_conn_side(c);
+	for (size_t i = 0; i < v->conns.n; i++) {
+		if (v->conns.v[i] != c)
+			continue;
+		memmove(v->conns.v + i, v->conns.v + i + 1,
+		    (v->conns.n - i - 1) * sizeof(struct conn *));
+		v->conns.n--;
+		conn_unref(c);
+		return;
+	}
+}
+
+static void
+to_client(struct sim *s, void *arg, uint64_t n)
+{
+	struct message *m = arg;
+	struct client  *c = m->conn->client;
+
+	(void)n;
+	if (c && m->text) {
+		trace(s, "client %u < %.*s", c->no, STR_ARG(str_head(blob_str(m->text), 3000)));
+		client_message(c, blob_str(m->text));
+	} else if (c) {
+		trace(s, "client %u closed", c->no);
+		client_closed(c);
+	}
+	message_free(m);
+}
+
+static void
+sent_event(struct sim *s, void *arg, uint64_t life)
+{
+	struct conn *c = arg;
+
+	if (life == s->server.life && c->session)
+		session_sent(c->session);
+	conn_unref(c);
+}
+
+static void
+io_send(void *arg, struct blob *message, bool transition)
+{
+	struct conn *c = arg;
+	struct sim  *s = c->s;
+
+	after(s, arrival(s, &c->to_client), to_client, message_new(c, message), 0);
+	if (transition)
+		after(s, latency(s, MS / 2), sent_event, conn_ref(c), s->server.life);
+}
+
+static void
+closed_event(struct sim *s, void *arg, uint64_t life)
+{
+	struct conn *c = arg;
+
+	if (life == s->server.life)
+		drop_session(c);
+	conn_unref(c);
+}
+
+static void
+io_close(void *arg, int code, str reason)
+{
+	struct conn *c = arg;
+	struct sim  *s = c->s;
+
+	trace(s, "close %d %.*s", code, STR_ARG(reason));
+	if (code != 1013)
+		sim_fail(s, "a session was closed: %d %.*s", code, STR_ARG(reason));
+	after(s, arrival(s, &c->to_client), to_client, message_new(c, NULL), 0);
+	after(s, 0, closed_event, conn_ref(c), s->server.life);
+}
+
+static void
+tick_event(struct sim *s, void *arg, uint64_t life)
+{
+	struct conn *c = arg;
+
+	if (life == s->server.life && c->session) {
+		session_tick(c->session, s->world.now);
+		after(s, 200 * MS, tick_event, conn_ref(c), life);
+	}
+	conn_unref(c);
+}
+
+struct conn *
+conn_open(struct sim *s, struct client *client)
+{
+	struct conn        *c = MEM_NEW(struct conn);
+	struct session_opts o = { .runner = s->server.runner, .os = &s->world.os,
+		.io = { c, io_send, io_close }, .client = S("npm-1.48.0") };
+
+	must(s->server.up);
+	c->s = s;
+	c->client = client;
+	c->refs = 2; /* the client's and the server's */
+	c->session = session_new(&o);
+	vec_push(&s->server.conns, c);
+	after(s, 200 * MS, tick_event, conn_ref(c), s->server.life);
+	return c;
+}
+
+static void
+to_server(struct sim *s, void *arg, uint64_t life)
+{
+	struct message *m = arg;
+
+	if (life == s->server.life && m->conn->session)
+		session_message(m->conn->session, blob_str(m->text));
+	message_free(m);
+}
+
+void
+conn_send(struct conn *c, str text)
+{
+	after(c->s, arrival(c->s, &c->to_server), to_server, message_new(c, blob_new(text)),
+	    c->s->server.life);
+}
+
+void
+conn_drop(struct conn *c)
+{
+	c->client = NULL;
+	/* What was sent just before may arrive or not; the server notices at some time. */
+	after(c->s, latency(c->s, 5 * MS), closed_event, conn_ref(c), c->s->server.life);
+	conn_unref(c);
+}
