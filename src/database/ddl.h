@@ -28,7 +28,8 @@ struct index_change {
 
 /* Spec 02 section 5.4. */
 struct index_diff {
-	VEC(struct index_change) added, removed, enabled, disabled; /* in the txn's arena; never cleared */
+	/* In the transaction's arena; never cleared. */
+	VEC(struct index_change) added, removed, enabled, disabled;
 };
 
 /* Section 7.3, the start_push column.  schema NULL: nothing is prepared, the diff is against

@@ -95,17 +95,17 @@ narrow(struct pager *p)
 	if (q->done)
 		return;
 	if (p->has_start) {
-		k = border(p, p->start.key, !q->spec->desc);
-		if (!q->spec->desc && str_cmp(k, r->lo) > 0)
+		k = border(p, p->start.key, !q->desc);
+		if (!q->desc && str_cmp(k, r->lo) > 0)
 			r->lo = k;
-		if (q->spec->desc && str_cmp(k, r->hi) < 0)
+		if (q->desc && str_cmp(k, r->hi) < 0)
 			r->hi = k;
 	}
 	if (p->has_end && !p->end.end) {
-		k = border(p, p->end.key, !q->spec->desc);
-		if (!q->spec->desc && str_cmp(k, r->hi) < 0)
+		k = border(p, p->end.key, !q->desc);
+		if (!q->desc && str_cmp(k, r->hi) < 0)
 			r->hi = k;
-		if (q->spec->desc && str_cmp(k, r->lo) > 0)
+		if (q->desc && str_cmp(k, r->lo) > 0)
 			r->lo = k;
 	}
 	q->done = str_cmp(r->lo, r->hi) >= 0;

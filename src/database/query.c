@@ -116,6 +116,7 @@ query_open(struct txn *t, const struct query_spec *spec, struct query **ret, str
 	must(spec->nops <= 256);
 	q->t = t;
 	q->spec = spec;
+	q->desc = spec->desc;
 	TRY(compile(q, e));
 	if (spec->nops)
 		q->left = ARENA_ARRAY(t->arena, uint64_t, spec->nops);
@@ -148,7 +149,7 @@ query_flush(struct query *q)
 	q->dirty = false;
 	if (q->exhausted) {
 		readlog_add(&q->t->reads, q->range.lo, q->range.hi);
-	} else if (q->spec->desc) {
+	} else if (q->desc) {
 		readlog_add(&q->t->reads, q->last, q->range.hi);
 	} else {
 		buf_reset(b);
@@ -191,7 +192,7 @@ pull(struct query *q, struct doc **ret, struct err *e)
 {
 	if (!q->started) {
 		tscan_open(&q->scan, q->t, q->table, q->index, q->range.lo, q->range.hi,
-		    q->spec->desc, size_hint(q));
+		    q->desc, size_hint(q));
 		q->started = true;
 	}
 	TRY(tscan_next(&q->scan, &q->last, ret, e));

@@ -18,6 +18,7 @@ struct query {
 	enum virtual_kind        virt;
 	struct key_range         range;   /* what is left to read, lo >= hi: nothing */
 	struct tscan             scan;
+	bool                     desc;    /* the spec may be gone when the rest is recorded */
 	bool                     started; /* `scan` is open */
 	bool                     done;
 	bool                     exhausted; /* the whole range was read */

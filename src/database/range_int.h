@@ -10,8 +10,9 @@
 
 /* [lo, hi) of full keys; lo >= hi if nothing can match.  BAD_REQUEST with the four errors;
  * `table` is the name for their texts, `room` is scratch. */
-NODISCARD status range_compile(struct arena *a, struct buf *room, str table, const struct index_info *ix,
-    const struct range_expr *exprs, size_t n, struct key_range *ret, struct err *e);
+NODISCARD status range_compile(struct arena *a, struct buf *room, str table,
+    const struct index_info *ix, const struct range_expr *exprs, size_t n, struct key_range *ret,
+    struct err *e);
 /* A filter's result as a boolean; EvalError if it is none. */
 NODISCARD status expr_bool(struct val v, struct arena *a, bool *ret, struct err *e);
 /* Trims dots and checks each part (section 1.3). */

@@ -25,7 +25,7 @@ struct ttable {
 	bool                     noted;  /* its row of _tables is in the read set */
 	bool                     noted_write;
 	bool                     fresh;  /* created by this transaction: the snapshot has nothing */
-	uint64_t                 noted_indexes; /* bit i: row of info->indexes[i] is in the read set */
+	uint64_t                 noted_indexes; /* bit i: row of indexes[i] is in the read set */
 };
 
 struct tkey { /* of one index */

@@ -50,7 +50,7 @@ struct fn_call *fn_call_copy(const struct fn_call *c, struct identity *i, str jo
 struct fn_result {
 	_Atomic uint32_t refs;
 	struct arena    *arena;     /* owned */
-	status           st;        /* OK: the function ran (well or badly); else the server failed */
+	status           st;        /* OK: the function ran; else the server failed */
 	str              code, text; /* st != OK */
 	bool             ok;        /* the function's outcome, when st == OK */
 	str              value_json; /* ok: in the call's format */

@@ -22,7 +22,7 @@ struct identity {
 	_Atomic uint32_t   refs;
 	enum identity_kind kind;
 	bool               read_only;    /* admin key for reading only */
-	struct blob       *attributes;   /* USER, ADMIN_AS_USER: JSON (spec 05 section 5.5) or NULL */
+	struct blob       *attributes;   /* JSON of spec 05 section 5.5; NULL: not a user */
 	struct blob       *label;        /* e.g. "admin:carnitas", "user:issuer|subject", "unknown":
 	                                    key of caches and _session_requests.identity */
 	uint64_t           expires_s;    /* unix seconds; 0: never */

@@ -179,9 +179,10 @@ result_set_conflict(struct fn_result *r, str path, const struct conflict *c)
 	*r->conflict = *c;
 	if (c->system_table) {
 		r->text = S(
-		    "Data read or written in this mutation changed while it was being run. Consider "
-		    "reducing the amount of data read by using indexed queries with selective "
-		    "index range expressions (https://docs.convex.dev/database/indexes/).");
+		    "Data read or written in this mutation changed while it was being run. "
+		    "Consider reducing the amount of data read by using indexed queries with "
+		    "selective index range expressions "
+		    "(https://docs.convex.dev/database/indexes/).");
 		return;
 	}
 	if (c->table[0])

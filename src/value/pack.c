@@ -340,6 +340,26 @@ by_name(const void *a, const void *b, void *arg)
 	return c ? c : (x->at < y->at) - (x->at > y->at);
 }
 
+/* Few fields, mostly in order already, are the rule: insertion sort. */
+static void
+sort_members(struct pack *p, size_t n)
+{
+	struct pack_member *v = p->order.v;
+
+	if (n > 24) {
+		qsort_r(v, n, sizeof *v, by_name, p);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct pack_member m = v[i];
+		size_t             j = i;
+
+		for (; j > 0 && by_name(&m, &v[j - 1], p) < 0; j--)
+			v[j] = v[j - 1];
+		v[j] = m;
+	}
+}
+
 /* Size and nesting were counted for all fields; after dropping some, count again. */
 static void
 recount(struct pack *p, struct pack_frame *f, size_t n)
@@ -372,7 +392,7 @@ sort_fields(struct pack *p, struct pack_frame *f)
 
 		p->order.v[i] = (struct pack_member){ offsets[i], end - offsets[i] };
 	}
-	qsort_r(p->order.v, n, sizeof *p->order.v, by_name, p);
+	sort_members(p, n);
 	for (size_t i = 0; i < n; i++) {
 		struct pack_member m = p->order.v[i];
 

@@ -1,17 +1,15 @@
-/* vjson.c - values to JSON and back (spec 03 section 1.2).
+/* vjson.c - values to JSON, in three forms (spec 03 section 1.2).
  *
- * JSON cannot tell Int64 from Float64, knows no NaN and no bytes: these travel as objects
- * with one reserved key and a base64 payload.
+ * JSON cannot tell Int64 from Float64, knows no NaN and no bytes: in the encoded form these
+ * travel as objects with one reserved key and a base64 payload.
  *
- * Thread: any.  Memory: the caller's; vjson_parse() frees its tree before it returns.
+ * Thread: any.  Memory: the caller's buf.
  */
 #include "value/vjson.h"
 
 #include <math.h>
 
 #include "base/enc.h"
-
-/* --- writing --- */
 
 static void
 write_wrapped(struct buf *b, const char *key, str payload)
@@ -132,158 +130,6 @@ vjson_write(struct buf *b, struct val v, enum vjson_format f)
 		write_object(b, v, f);
 		return;
 	}
-}
-
-/* --- reading --- */
-
-#define BAD_VALUE "InvalidValue"
-
-static status
-read_eight(str key, str payload, uint64_t *ret, struct err *e)
-{
-	if (dec_u64_base64(payload, ret))
-		return ST_OK;
-	return err_set(e, ST_BAD_REQUEST, BAD_VALUE, "%.*s must be the base64 of 8 bytes",
-	    STR_ARG(key));
-}
-
-/* Only what a JSON number cannot say may come as $float; +0 is tolerated. */
-static status
-read_float(struct pack *p, str payload, struct err *e)
-{
-	uint64_t   bits;
-	double     d;
-	struct buf b;
-
-	TRY(read_eight(S("$float"), payload, &bits, e));
-	memcpy(&d, &bits, sizeof d);
-	if (!isfinite(d) || d == 0) {
-		pack_float64(p, d);
-		return ST_OK;
-	}
-	buf_init(&b, 64);
-	json_write_number(&b, d);
-	err_set(e, ST_BAD_REQUEST, BAD_VALUE, "Float64 %.*s should be encoded as a number",
-	    STR_ARG(buf_str(&b)));
-	buf_clear(&b);
-	return ST_BAD_REQUEST;
-}
-
-static status
-read_bytes(struct pack *p, str payload, struct err *e)
-{
-	struct buf b;
-	bool       ok;
-
-	buf_init(&b, BUF_MAX_DEFAULT);
-	ok = dec_base64(&b, payload);
-	if (ok)
-		pack_bytes(p, buf_str(&b));
-	buf_clear(&b);
-	return ok ? ST_OK : err_set(e, ST_BAD_REQUEST, BAD_VALUE, "$bytes must be base64");
-}
-
-/* An object with one key that starts with '$'.  *ret_special stays false if it is none of
- * the forms that stand for another value; then the field-name rule refuses it. */
-static status
-read_special(struct pack *p, str key, const struct json *v, int allow, bool *ret_special,
-    struct err *e)
-{
-	uint64_t bits;
-
-	*ret_special = true;
-	if (v->kind == JSON_STRING && str_eq(key, S("$integer"))) {
-		TRY(read_eight(key, v->string, &bits, e));
-		pack_int64(p, (int64_t)bits);
-		return ST_OK;
-	}
-	if (v->kind == JSON_STRING && str_eq(key, S("$float")))
-		return read_float(p, v->string, e);
-	if (v->kind == JSON_STRING && str_eq(key, S("$bytes")))
-		return read_bytes(p, v->string, e);
-	if ((allow & VJSON_UNDEFINED) && v->kind == JSON_NULL && str_eq(key, S("$undefined")))
-		pack_undefined(p);
-	else if ((allow & VJSON_COMMIT_TS) && v->kind == JSON_NULL && str_eq(key, S("$commitTs")))
-		pack_commit_ts(p);
-	else
-		*ret_special = false;
-	return ST_OK;
-}
-
-static status
-read_object(struct pack *p, const struct json *j, int allow, struct err *e)
-{
-	bool special = false;
-
-	if (j->n == 1 && str_starts(j->keys[0], S("$")))
-		TRY(read_special(p, j->keys[0], &j->items[0], allow, &special, e));
-	if (special)
-		return ST_OK;
-	pack_object(p);
-	for (size_t i = 0; i < j->n; i++) {
-		pack_key(p, j->keys[i]);
-		TRY(vjson_read(p, &j->items[i], allow, e));
-	}
-	pack_end(p);
-	return ST_OK;
-}
-
-static void
-read_number(struct pack *p, const struct json *j, int allow)
-{
-	int64_t i;
-
-	if ((allow & VJSON_EXPORTED) && j->integral && str_to_i64(j->source, &i))
-		pack_int64(p, i);
-	else
-		pack_float64(p, j->number);
-}
-
-status
-vjson_read(struct pack *p, const struct json *j, int allow, struct err *e)
-{
-	switch (j->kind) {
-	case JSON_NULL:
-		pack_null(p);
-		return ST_OK;
-	case JSON_BOOL:
-		pack_bool(p, j->boolean);
-		return ST_OK;
-	case JSON_NUMBER:
-		read_number(p, j, allow);
-		return ST_OK;
-	case JSON_STRING:
-		pack_str(p, j->string);
-		return ST_OK;
-	case JSON_OBJECT:
-		return read_object(p, j, allow, e);
-	case JSON_ARRAY:
-		break;
-	}
-	pack_array(p);
-	for (size_t i = 0; i < j->n; i++)
-		TRY(vjson_read(p, &j->items[i], allow, e));
-	pack_end(p);
-	return ST_OK;
-}
-
-status
-vjson_parse(struct arena *a, str text, int allow, struct val *ret, struct err *e)
-{
-	struct arena *tree = arena_new();
-	struct json  *j;
-	struct pack   p;
-	status        st;
-
-	pack_init(&p);
-	st = json_parse(tree, text, &j, e);
-	if (st == ST_OK)
-		st = vjson_read(&p, j, allow, e);
-	if (st == ST_OK)
-		st = pack_done_in(&p, a, ret, e);
-	pack_clear(&p);
-	arena_free(tree);
-	return st;
 }
 
 status

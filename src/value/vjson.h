@@ -26,6 +26,9 @@ enum vjson_allow {
 /* Appends the value to `p`.  BAD_REQUEST with the texts of the spec, else violations of
  * limits surface at pack_done(). */
 NODISCARD status vjson_read(struct pack *p, const struct json *j, int allow, struct err *e);
+/* The same from text, in one pass without a tree; strings with escapes are decoded in `tmp`. */
+NODISCARD status vjson_read_text(struct pack *p, struct arena *tmp, str text, int allow,
+    struct err *e);
 /* The common case: text to a value in `a`. */
 NODISCARD status vjson_parse(struct arena *a, str text, int allow, struct val *ret, struct err *e);
 

@@ -49,6 +49,7 @@ export function run(file, args, options = {}) {
   return new Promise((done) => {
     const child = execFile(file, args, { maxBuffer: 64 << 20, timeout: 120000, ...options },
       (error, stdout, stderr) => done({ code: error ? (error.code ?? 1) : 0, stdout, stderr, all: stdout + stderr }));
+    child.stdin.on("error", () => {}); // it may have ended without reading
     child.stdin.end(options.input ?? "");
   });
 }

@@ -156,6 +156,8 @@ run_begin(struct run *r, const struct native_call *c)
 	r->c = c;
 	r->s = db_os(snapshot_db(txn_snapshot(c->txn)))->arg;
 	r->a = &sim_worker(r->s)->attempt;
+	if (val_some(op) && str_eq(val_str(op), str_z(r->a->op)))
+		r->s->nretries++;
 	memset(r->a, 0, sizeof *r->a);
 	r->a->snapshot = txn_ts(c->txn);
 	if (val_some(op))
@@ -209,7 +211,8 @@ run_end(struct run *r, int64_t result, struct val *ret, struct err *e)
 	struct docid id;
 	struct pack  p;
 
-	checker_reads(r->s, r->a);
+	if (r->s->server.up) /* what a dead server still does is not in the model */
+		checker_reads(r->s, r->a);
 	r->a->result = result;
 	if (r->a->op[0])
 		TRY(txn_insert(r->c->txn, S("ops"),

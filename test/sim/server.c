@@ -11,6 +11,7 @@
 #include "sim.h"
 
 static void store_wake(struct sim *s);
+static void hang_up(struct conn *c, ts_t durable);
 
 /* --- the store --- */
 
@@ -100,7 +101,7 @@ on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool 
 	(void)c;
 	(void)cached;
 	if (s->server.up && r->st == ST_OCC)
-		s->nconflicts++;
+		s->nrefusals++;
 	if (s->server.up && r->st != ST_OK && r->st != ST_OCC && r->st != ST_OUT_OF_RETENTION)
 		sim_fail(s, "%.*s: %.*s: %.*s", STR_ARG(c->path), STR_ARG(r->code),
 		    STR_ARG(r->text));
@@ -234,6 +235,7 @@ server_crash(struct sim *s)
 		struct conn *c = v->conns.v[--v->conns.n];
 
 		free_conn_side(c);
+		hang_up(c, durable);
 		conn_unref(c);
 	}
 	workers_stop(s);
@@ -344,6 +346,14 @@ to_client(struct sim *s, void *arg, uint64_t n)
 	message_free(m);
 }
 
+/* The server has died: what it sent may still arrive, then the end of the connection. */
+static void
+hang_up(struct conn *c, ts_t durable)
+{
+	c->limit = durable;
+	after(c->s, arrival(c->s, &c->to_client), to_client, message_new(c, NULL), 0);
+}
+
 static void
 sent_event(struct sim *s, void *arg, uint64_t life)
 {
@@ -410,6 +420,7 @@ conn_open(struct sim *s, struct client *client)
 	must(s->server.up);
 	c->s = s;
 	c->client = client;
+	c->limit = TS_MAX;
 	c->refs = 2; /* the client's and the server's */
 	c->session = session_new(&o);
 	vec_push(&s->server.conns, c);

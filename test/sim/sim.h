@@ -153,8 +153,8 @@ struct conn {
 	struct session *session;  /* NULL: the server's side is gone */
 	struct client  *client;   /* NULL: the client's side is gone */
 	uint64_t        to_client, to_server; /* when the last message of that way arrives */
-	size_t          refs;     /* messages under way */
-	bool            ticking;
+	ts_t            limit;    /* nothing above it may be told: what a crash has left */
+	size_t          refs;     /* both sides, and what is under way */
 };
 
 struct server {
@@ -193,18 +193,16 @@ struct op {
 	char     name[32];
 	char     path[24];
 	char     args[96];
-	bool     sent_here; /* for the first time on this connection */
-	bool     answered;  /* a response came */
-	bool     ok;
+	bool     sent;      /* at some time */
+	bool     sent_here; /* for the first time, on this connection */
+	bool     answered;  /* with success */
 	ts_t     ts;        /* of the response */
-	int64_t  result;
 };
 
 struct watch {
 	uint32_t id;
 	uint32_t lo, hi;
-	bool     has_value;
-	bool     added;     /* sent on this connection */
+	bool     has_value; /* on this connection */
 	int64_t  value;
 };
 
@@ -240,7 +238,8 @@ struct sim {
 	struct client  clients[CLIENTS];
 	uint64_t       seed;
 	bool           ending; /* no new operations, no more faults */
-	uint64_t       ncommits, nconflicts, ncrashes, ntransitions, ndrops;
+	bool           over;   /* nothing has an effect any more */
+	uint64_t       ncommits, nretries, nrefusals, ncrashes, ntransitions, ndrops;
 };
 
 #endif

@@ -150,7 +150,9 @@ workers_stop(struct sim *s)
 	while (v->jobs.n > 0) {
 		struct job *j = v->jobs.v[--v->jobs.n];
 
+		v->running = &v->workers[0];
 		job_run(j, v->workers[0].fn);
+		v->running = NULL;
 		runner_job_done(v->runner, j);
 	}
 	for (size_t i = 0; i < WORKERS; i++) {

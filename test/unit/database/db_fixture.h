@@ -53,20 +53,20 @@ fix_random(void *arg, void *ret, size_t n)
 }
 
 static inline void
-fix_open_named(struct fix *f, str instance, uint64_t seed)
+fix_open_store(struct fix *f, str instance, struct store store)
 {
 	struct db_opts opts;
 
 	memset(f, 0, sizeof *f);
 	memset(&opts, 0, sizeof opts);
 	f->now = 1700000000123456789u;
-	f->dice = seed ? seed : 88172645463325252u;
+	f->dice = 88172645463325252u;
 	f->arena = arena_new();
 	f->err = err_in(f->arena);
 	f->os = (struct os){ .arg = f, .now_ns = fix_now, .mono_ns = fix_now,
 		.random = fix_random };
 	opts.os = &f->os;
-	store_open_memory(&opts.store);
+	opts.store = store;
 	memset(opts.cursor_key, 7, sizeof opts.cursor_key);
 	memset(opts.journal_key, 8, sizeof opts.journal_key);
 	opts.instance_name = instance;
@@ -74,9 +74,18 @@ fix_open_named(struct fix *f, str instance, uint64_t seed)
 }
 
 static inline void
+fix_open_named(struct fix *f, str instance)
+{
+	struct store store;
+
+	store_open_memory(&store);
+	fix_open_store(f, instance, store);
+}
+
+static inline void
 fix_open(struct fix *f)
 {
-	fix_open_named(f, S("carnitas"), 0);
+	fix_open_named(f, S("carnitas"));
 }
 
 /* The store thread's work, all of it. */

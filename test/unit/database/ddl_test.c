@@ -171,7 +171,8 @@ TEST(existing_documents_are_validated)
 		CHECK_EQ(s.progress, DDL_COMPLETE);
 		CHECK(s.schema_complete);
 
-		bad = insert(&f, "t", "{\"n\":\"x\"}"); /* fails the validated schema, goes through */
+		/* Fails the validated schema, and goes through. */
+		bad = insert(&f, "t", "{\"n\":\"x\"}");
 		s = state_of(&f, id);
 		CHECK_EQ(s.progress, DDL_FAILED);
 		CHECK_STRZ(s.table, "t");
@@ -493,7 +494,8 @@ TEST(index_preparation)
 		    ST_OK);
 		CHECK_DIFF(&f, diff, rows[i].added, rows[i].removed, rows[i].enabled,
 		    rows[i].disabled);
-		CHECK_EQ(ddl_submit_schema(t, parse_schema(&f, rows[i].wanted), &id, &f.err), ST_OK);
+		CHECK_EQ(ddl_submit_schema(t, parse_schema(&f, rows[i].wanted), &id, &f.err),
+		    ST_OK);
 		CHECK_EQ(fix_end(&f, t), ST_OK);
 		CHECK_STRZ(stored(&f), rows[i].prepared);
 		background(&f);
@@ -670,7 +672,7 @@ TEST(backfill_under_fire)
 		t = fix_begin(&f);
 		for (; n < 1300; n++)
 			ids[n] = fix_insert(&f, t, "t",
-			    n % 7 ? arena_z(f.arena, arena_fmt(f.arena, "{\"o\":{\"x\":%zu},\"k\":1}",
+			    n % 7 ? arena_z(f.arena, arena_fmt(f.arena, "{\"o\":{\"x\":%zu}}",
 					n * 7919 % 1009))
 				  : "{\"k\":0}");
 		CHECK_EQ(fix_end(&f, t), ST_OK);
@@ -689,7 +691,8 @@ TEST(backfill_under_fire)
 					    ST_OK);
 				at = (size_t)(fix_draw(&dice) >> 20) % n;
 				if (ids[at].n)
-					CHECK_EQ(txn_delete(t, STR_EMPTY, ids[at], &d, &f.err), ST_OK);
+					CHECK_EQ(txn_delete(t, STR_EMPTY, ids[at], &d, &f.err),
+					    ST_OK);
 				ids[at].n = 0;
 				ids[n++] = fix_insert(&f, t, "t", "{\"o\":{\"x\":2000}}");
 				CHECK_EQ(fix_end(&f, t), ST_OK);
@@ -735,6 +738,76 @@ TEST(backfill_under_fire)
 	}
 }
 
+static void
+remove_files(const char *dir)
+{
+	static const char *const names_[] = { "db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm",
+		"db.sqlite3.lock" };
+	char                     path[64];
+
+	for (size_t i = 0; i < COUNT_OF(names_); i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, names_[i]);
+		(void)remove(path);
+	}
+	CHECK_EQ(remove(dir), 0);
+}
+
+static void
+open_file(struct fix *f, const char *path)
+{
+	struct store store;
+	struct err   e = err_in(NULL);
+
+	CHECK_EQ(store_open_sqlite(path, &store, &e), ST_OK);
+	fix_open_store(f, S("carnitas"), store);
+}
+
+/* A backfill and a validation that a restart interrupts go on where they were. */
+TEST(background_work_survives_restarts)
+{
+	static const char wanted[] = TABLE(IX("i", "\"n\""), "", NUMBER);
+	char              dir[] = "/tmp/ddl_test.XXXXXX", path[64];
+	struct fix        f;
+	struct txn       *t;
+	struct docid      id;
+	str               got;
+	bool              more = true;
+	uint64_t          steps = 0;
+
+	CHECK(mkdtemp(dir) != NULL);
+	snprintf(path, sizeof path, "%s/db.sqlite3", dir);
+	open_file(&f, path);
+	t = fix_begin(&f);
+	for (int i = 0; i < 1700; i++)
+		fix_insert(&f, t, "t", arena_z(f.arena, arena_fmt(f.arena, "{\"n\":%d}", i % 10)));
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	id = start_push(&f, wanted, NULL);
+	while (more) {
+		uint64_t now = f.now;
+
+		CHECK_EQ(ddl_background_step(f.db, &more, &f.err), ST_OK);
+		fix_close(&f);
+		open_file(&f, path);
+		f.now = now + 1000000000;
+		f.dice += ++steps; /* or ids would repeat */
+		CHECK(steps < 20);
+	}
+	CHECK(steps >= 5);
+	CHECK_EQ(state_of(&f, id).progress, DDL_COMPLETE);
+	finish_push(&f, wanted, id);
+	t = fix_begin_query(&f);
+	CHECK_EQ(fix_query(&f, t,
+		     "{\"source\":{\"type\":\"IndexRange\",\"indexName\":\"t.i\",\"range\":[{"
+		     "\"type\":\"Gte\",\"fieldPath\":\"n\",\"value\":9}],\"order\":null},"
+		     "\"operators\":[]}",
+		     "n", &got),
+	    ST_OK);
+	CHECK_EQ(got.n, 170 * 4 - 1);
+	txn_free(t);
+	fix_close(&f);
+	remove_files(dir);
+}
+
 /* Search and vector indexes are accepted, have no backfill to wait for, and refuse queries. */
 TEST(search_indexes_hold_nothing_yet)
 {
@@ -770,4 +843,5 @@ TEST_RUN(T(active_schema_is_enforced), T(existing_documents_are_validated),
     T(deleted_tables_disappear), T(index_preparation), T(pushes_without_schema),
     T(finish_needs_prepared_indexes), T(queries_during_a_push), T(pushes_invalidate_queries),
     T(a_new_index_misses_no_write), T(empty_tables_need_no_backfill), T(backfill_under_fire),
+    T(background_work_survives_restarts),
     T(search_indexes_hold_nothing_yet))

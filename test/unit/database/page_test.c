@@ -170,7 +170,7 @@ TEST(foreign_cursors)
 			(struct page_opts){ .page_size = 1, .cursor = str_z(broken) }, &g),
 		    "InvalidCursor", "Failed to parse cursor");
 	}
-	fix_open_named(&other, S("elsewhere"), 0);
+	fix_open_named(&other, S("elsewhere"));
 	fix_push(&other, schema);
 	CHECK_FAILS(&other, page(&other, BY_N("asc", ""), o, &g), "InvalidCursor",
 	    "Key is invalid for instance \"elsewhere\"");
@@ -278,7 +278,8 @@ TEST(split_pages)
 		CHECK(whole.split.p != NULL);
 		CHECK(whole.status == NULL);
 		CHECK_EQ(page(&f, q,
-			     (struct page_opts){ .page_size = 1, .end_cursor = whole.split }, &left),
+			     (struct page_opts){ .page_size = 1, .end_cursor = whole.split },
+			     &left),
 		    ST_OK);
 		CHECK_EQ(page(&f, q,
 			     (struct page_opts){ .page_size = 1, .cursor = whole.split,

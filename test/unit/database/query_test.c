@@ -54,7 +54,8 @@ TEST(ranges_by_example)
 		{ "two equalities", RANGE("by_a_b", R("Eq", "a", "1") "," R("Eq", "b", "2")), "2" },
 		{ "in the other order", RANGE("by_a_b", R("Eq", "b", "2") "," R("Eq", "a", "1")),
 		    "2" },
-		{ "eq, then a bound", RANGE("by_a_b", R("Gt", "b", "1") "," R("Eq", "a", "1")), "2" },
+		{ "eq, then a bound", RANGE("by_a_b", R("Gt", "b", "1") "," R("Eq", "a", "1")),
+		    "2" },
 		{ "creation time behind it",
 		    RANGE("by_a", R("Eq", "a", "1") "," R("Gt", "_creationTime", "0")), "1 2" },
 		{ "creation time too late",
@@ -167,15 +168,16 @@ TEST(range_errors)
 		    "Already defined equality bound in index range. Can't add \"a\" == 1.0." },
 		{ RANGE("by_a", R("Gt", "a", "1") "," R("Gte", "a", "2")), "AlreadyDefinedBound",
 		    "Already defined lower bound in index range. Can't add \"a\" >= 2.0." },
-		{ RANGE("by_a", R("Lt", "a", "1") "," R("Lte", "a", "\"x\"")), "AlreadyDefinedBound",
+		{ RANGE("by_a", R("Lt", "a", "1") "," R("Lte", "a", "\"x\"")),
+		    "AlreadyDefinedBound",
 		    "Already defined upper bound in index range. Can't add \"a\" <= \"x\"." },
 		{ RANGE("by_a", R("Lt", "a", "1") "," R("Eq", "a", "2")), "AlreadyDefinedBound",
 		    "Already defined inequality bound in index range. Can't add \"a\" == 2.0." },
 		{ RANGE("by_a_b", R("Gt", "a", "1") "," R("Lt", "b", "2")),
 		    "BoundsOnMultipleFields",
-		    "Upper and lower bounds in `range` can only be applied to a single index field. "
-		    "This query against index t.by_a_b attempted to set a range bound on both \"a\" "
-		    "and \"b\". Consider using `filter` instead. See " SEE " for more info." },
+		    "Upper and lower bounds in `range` can only be applied to a single index "
+		    "field. This query against index t.by_a_b attempted to set a range bound on "
+		    "both \"a\" and \"b\". Consider using `filter` instead. See " SEE " for more info." },
 		{ RANGE("by_a", R("Eq", "b", "1")), "FieldNotInIndex",
 		    "The index range included a comparison with \"b\", but t.by_a with fields "
 		    "[\"a\", \"_creationTime\"] doesn't index this field. For more information see "
@@ -188,8 +190,8 @@ TEST(range_errors)
 		    "InvalidIndexRange",
 		    "Tried to query index t.by_a_b but the query didn't use the index fields in "
 		    "order.\nIndex fields: [\"a\", \"b\", \"_creationTime\"]\nQuery fields: "
-		    "[\"a\", \"_creationTime\"]\nFirst incorrect field: \"_creationTime\"\nFor more "
-		    "information see " SEE "." },
+		    "[\"a\", \"_creationTime\"]\nFirst incorrect field: \"_creationTime\"\nFor "
+		    "more information see " SEE "." },
 		{ RANGE("nope", ""), "IndexNotFoundError", "Index t.nope not found." },
 		{ RANGE("find", ""), "IndexNotADatabaseIndex",
 		    "Index t.find is not a database index" },
@@ -260,7 +262,8 @@ TEST(malformed_queries)
 /* 03 checklist 40: operators apply left to right; at most 256 of them. */
 TEST(operators_in_order)
 {
-#define ODD "{\"filter\":{\"$eq\":[{\"$mod\":[{\"$field\":\"n\"},{\"$literal\":2}]},{\"$literal\":1}]}}"
+#define ODD "{\"filter\":{\"$eq\":[{\"$mod\":[{\"$field\":\"n\"},{\"$literal\":2}]}," \
+	"{\"$literal\":1}]}}"
 #define OPS(list) "{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"t\",\"order\":null}," \
 	"\"operators\":[" list "]}"
 	static const struct {
@@ -323,9 +326,11 @@ TEST(filters_by_example)
 	} rows[] = {
 		{ "{\"$eq\":[{\"$field\":\"a\"},{\"$literal\":1}]}", "true" },
 		{ "{\"$eq\":[{\"$field\":\"a\"}," ONE "]}", "false" },
-		{ "{\"$neq\":[{\"$literal\":0},{\"$literal\":{\"$float\":\"AAAAAAAAAIA=\"}}]}", "true" },
+		{ "{\"$neq\":[{\"$literal\":0},{\"$literal\":{\"$float\":\"AAAAAAAAAIA=\"}}]}",
+		    "true" },
 		{ "{\"$lt\":[{\"$field\":\"missing\"},{\"$literal\":null}]}", "true" },
-		{ "{\"$eq\":[{\"$field\":\"missing\"},{\"$literal\":{\"$undefined\":null}}]}", "true" },
+		{ "{\"$eq\":[{\"$field\":\"missing\"},{\"$literal\":{\"$undefined\":null}}]}",
+		    "true" },
 		{ "{\"$eq\":[{\"$field\":\"o.x\"},{\"$literal\":\"y\"}]}", "true" },
 		{ "{\"$eq\":[{\"$field\":\".o.x.\"},{\"$literal\":\"y\"}]}", "true" },
 		{ "{\"$gte\":[{\"$literal\":[]},{\"$literal\":\"z\"}]}", "true" },
@@ -335,7 +340,8 @@ TEST(filters_by_example)
 		{ "{\"$sub\":[" ONE "," NEG "]}", "{\"$integer\":\"AgAAAAAAAAA=\"}" },
 		{ "{\"$mul\":[{\"$literal\":3},{\"$field\":\"a\"}]}", "3.0" },
 		{ "{\"$div\":[{\"$literal\":1},{\"$literal\":4}]}", "0.25" },
-		{ "{\"$div\":[{\"$literal\":1},{\"$literal\":0}]}", "{\"$float\":\"AAAAAAAA8H8=\"}" },
+		{ "{\"$div\":[{\"$literal\":1},{\"$literal\":0}]}",
+		    "{\"$float\":\"AAAAAAAA8H8=\"}" },
 		{ "{\"$mod\":[{\"$literal\":-5},{\"$literal\":3}]}", "-2.0" },
 		{ "{\"$neg\":{\"$literal\":5}}", "-5.0" },
 		{ "{\"$neg\":" ONE "}", "{\"$integer\":\"//////////8=\"}" },
@@ -373,15 +379,16 @@ TEST(filter_errors)
 		{ "{\"$sub\":[{\"$literal\":\"a\"},{\"$field\":\"zz\"}]}",
 		    "Cannot subtract \"a\" (type String) and undefined (type undefined)" },
 		{ "{\"$mul\":[" MAX "," MAX "]}",
-		    "Cannot multiply 9223372036854775807 and 9223372036854775807: the result is out "
-		    "of range for Int64" },
+		    "Cannot multiply 9223372036854775807 and 9223372036854775807: the result is "
+		    "out of range for Int64" },
 		{ "{\"$add\":[" MAX "," ONE "]}",
 		    "Cannot add 9223372036854775807 and 1: the result is out of range for Int64" },
 		{ "{\"$div\":[" MIN "," NEG "]}",
 		    "Cannot divide -9223372036854775808 and -1: the result is out of range for "
 		    "Int64" },
 		{ "{\"$mod\":[" MIN "," NEG "]}",
-		    "Cannot mod -9223372036854775808 and -1: the result is out of range for Int64" },
+		    "Cannot mod -9223372036854775808 and -1: the result is out of range for "
+		    "Int64" },
 		{ "{\"$div\":[" ONE "," NIL "]}", "Cannot divide 1 by zero" },
 		{ "{\"$mod\":[" ONE "," NIL "]}", "Cannot mod 1 by zero" },
 		{ "{\"$neg\":{\"$literal\":null}}", "Cannot negate null (type Null)" },

@@ -208,7 +208,8 @@ TEST(patch_and_replace)
 		id = fix_insert(&f, t, "notes", rows[i].before);
 		CHECK_EQ(fix_end(&f, t), ST_OK);
 		t = fix_begin(&f);
-		CHECK_EQ(txn_patch(t, STR_EMPTY, id, fix_val(&f, rows[i].patch), &d, &f.err), ST_OK);
+		CHECK_EQ(txn_patch(t, STR_EMPTY, id, fix_val(&f, rows[i].patch), &d, &f.err),
+		    ST_OK);
 		check_doc(&f, d, rows[i].after);
 		CHECK_EQ(txn_get(t, STR_EMPTY, id, false, &d, &f.err), ST_OK);
 		check_doc(&f, d, rows[i].after);
@@ -216,7 +217,8 @@ TEST(patch_and_replace)
 		t = fix_begin(&f);
 		CHECK_EQ(txn_get(t, STR_EMPTY, id, false, &d, &f.err), ST_OK);
 		check_doc(&f, d, rows[i].after);
-		CHECK_EQ(txn_replace(t, STR_EMPTY, id, fix_val(&f, "{\"r\":[1]}"), &d, &f.err), ST_OK);
+		CHECK_EQ(txn_replace(t, STR_EMPTY, id, fix_val(&f, "{\"r\":[1]}"), &d, &f.err),
+		    ST_OK);
 		CHECK_EQ(fix_end(&f, t), ST_OK);
 		t = fix_begin(&f);
 		CHECK_EQ(txn_get(t, STR_EMPTY, id, false, &d, &f.err), ST_OK);
@@ -400,10 +402,11 @@ sys_insert(struct fix *f, struct txn *t, const char *table, struct val v)
  * section 3.1 and cannot be written. */
 TEST(virtual_tables)
 {
-	struct fix  f;
-	struct txn *t;
-	struct doc *d;
-	str         file, job;
+	struct fix   f;
+	struct txn  *t;
+	struct doc  *d;
+	struct docid id;
+	str          file, job;
 
 	fix_open(&f);
 	t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
@@ -414,7 +417,8 @@ TEST(virtual_tables)
 	job = sys_insert(&f, t, "_scheduled_jobs",
 	    fix_val(&f,
 		"{\"component\":null,\"udfPath\":\"a.js:b\",\"udfArgs\":{\"$bytes\":"
-		"\"W3sieCI6MX1d\"},\"argsId\":null,\"state\":{\"type\":\"failed\",\"error\":\"boo\"},"
+		"\"W3sieCI6MX1d\"},\"argsId\":null,\"state\":{\"type\":\"failed\","
+		"\"error\":\"boo\"},"
 		"\"nextTs\":null,\"completedTs\":{\"$integer\":\"Fc2FPf6clxc=\"},"
 		"\"originalScheduledTs\":{\"$integer\":\"Fc2FPf6clxc=\"},\"attempts\":{}}"));
 	CHECK_EQ(fix_end(&f, t), ST_OK);
@@ -447,9 +451,9 @@ TEST(virtual_tables)
 
 	/* Admin and system callers get through the first door, not through the second. */
 	t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
-	CHECK_FAILS(&f, txn_insert(t, S("_storage"), fix_val(&f, "{}"), &(struct docid){ 0 }, &f.err),
+	CHECK_FAILS(&f, txn_insert(t, S("_storage"), fix_val(&f, "{}"), &id, &f.err),
 	    "ReadOnlyTable", "_storage is a read-only table");
-	CHECK_FAILS(&f, txn_insert(t, S("_modules"), fix_val(&f, "{}"), &(struct docid){ 0 }, &f.err),
+	CHECK_FAILS(&f, txn_insert(t, S("_modules"), fix_val(&f, "{}"), &id, &f.err),
 	    "InvalidTableName", "Invalid table name _modules starts with metadata prefix '_'");
 	CHECK_EQ(txn_delete(t, STR_EMPTY, file, &d, &f.err), ST_FORBIDDEN);
 	CHECK_STRZ(f.err.code, "SystemIdentityRequired");

@@ -127,6 +127,56 @@ TEST(vjson_refusals)
 	}
 }
 
+/* The reader of trees and the reader of text agree on every value and on what is wrong, odd
+ * shapes of reserved keys included. */
+TEST(vjson_readers_agree)
+{
+	static const char *const rows[] = {
+		"[1,{\"a\":[{\"$integer\":\"AQAAAAAAAAA=\"},{}]},\"x\\n\"]",
+		"{\"b\":1,\"a\":2,\"b\":3}",
+		"{\"$integer\":\"x\",\"$integer\":\"AQAAAAAAAAA=\"}", /* the last one counts */
+		"{\"$integer\":\"AQAAAAAAAAA=\",\"$integer\":[]}",
+		"{\"$integer\":\"AQAAAAAAAAA=\",\"$float\":\"AAAAAAAA+H8=\"}",
+		"{\"\\u0024bytes\":\"AA==\"}",
+		"{\"$undefined\":null,\"$undefined\":null}",
+		"{\"$undefined\":null,\"a\":1}",
+		"{\"$undefined\":\"\"}",
+		"{\"$commitTs\":false}",
+		"{\"$integer\":{\"a\":1}}",
+		"{\"$other\":\"x\"}",
+		"{\"$\":null}",
+		"{\"$float\":\"AAAAAAAA8D8=\"}",
+	};
+	const int allow = VJSON_UNDEFINED | VJSON_COMMIT_TS;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		for (int trusted = 0; trusted < 2; trusted++) {
+			struct pack  p[2];
+			struct val   v[2];
+			struct err   e[2] = { err_in(arena), err_in(arena) };
+			status       st[2];
+			struct json *j;
+
+			CHECK_EQ(json_parse(arena, str_z(rows[i]), &j, NULL), ST_OK);
+			for (int k = 0; k < 2; k++) {
+				pack_init(&p[k]);
+				p[k].trusted = trusted;
+			}
+			st[0] = vjson_read(&p[0], j, allow, &e[0]);
+			st[1] = vjson_read_text(&p[1], arena, str_z(rows[i]), allow, &e[1]);
+			for (int k = 0; k < 2; k++)
+				if (st[k] == ST_OK)
+					st[k] = pack_done(&p[k], &v[k], &e[k]);
+			CHECK_EQ(st[0], st[1]);
+			CHECK_STR(e[0].text, e[1].text);
+			if (st[0] == ST_OK)
+				CHECK(val_eq(v[0], v[1]) && v[0].n == v[1].n);
+			pack_clear(&p[0]);
+			pack_clear(&p[1]);
+		}
+	}
+}
+
 /* +0 in the wrapped form is tolerated. */
 TEST(vjson_tolerates_wrapped_zero)
 {
@@ -238,7 +288,7 @@ TEST(vjson_format_names)
 	}
 }
 
-TEST_RUN_VALUES(T(vjson_forms), T(vjson_numbers_are_float64), T(vjson_refusals),
+TEST_RUN_VALUES(T(vjson_forms), T(vjson_numbers_are_float64), T(vjson_refusals), T(vjson_readers_agree),
     T(vjson_tolerates_wrapped_zero), T(vjson_tokens_need_permission),
     T(vjson_reads_the_export_form), T(vjson_limits), T(vjson_random_round_trip),
     T(vjson_format_names))
