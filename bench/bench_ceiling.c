@@ -69,7 +69,8 @@ prepare(const char *text)
 {
 	sqlite3_stmt *s = NULL;
 
-	if (sqlite3_prepare_v3(bank.db, text, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v3(bank.db, text, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) !=
+	    SQLITE_OK) {
 		fprintf(stderr, "%s: %s\n", text, sqlite3_errmsg(bank.db));
 		exit(1);
 	}
@@ -178,7 +179,8 @@ handle(struct answer *a, const char *body)
 		return;
 	}
 	if (strstr(body, "\"stats\"")) {
-		snprintf(text, sizeof text, "{\"ok\":true,\"result\":{\"fsyncs\":%ld}}", bank.syncs);
+		snprintf(
+		    text, sizeof text, "{\"ok\":true,\"result\":{\"fsyncs\":%ld}}", bank.syncs);
 		reply(a, text);
 		return;
 	}

@@ -111,15 +111,19 @@ send_request(struct load *l, struct conn *c)
 	if (strcmp(l->kind, "transfer") == 0) {
 		path = "/api/mutation";
 		snprintf(body, sizeof body,
-		    "{\"path\":\"transfer:transfer\",\"args\":{\"amount\":1,\"from_id\":%d,\"to_id\":%d},"
-		    "\"format\":\"json\"}", from, to);
+		    "{\"path\":\"transfer:transfer\",\"args\":{\"amount\":1,\"from_id\":%d,\"to_"
+		    "id\":%d},"
+		    "\"format\":\"json\"}",
+		    from, to);
 	} else if (strcmp(l->kind, "get") == 0) {
 		path = "/api/query";
 		snprintf(body, sizeof body,
-		    "{\"path\":\"accounts:get_account\",\"args\":{\"id\":%d},\"format\":\"json\"}", from);
+		    "{\"path\":\"accounts:get_account\",\"args\":{\"id\":%d},\"format\":\"json\"}",
+		    from);
 	} else if (strcmp(l->kind, "peer-transfer") == 0) {
 		snprintf(body, sizeof body,
-		    "{\"name\":\"transfer\",\"args\":{\"amount\":1,\"from_id\":%d,\"to_id\":%d}}", from, to);
+		    "{\"name\":\"transfer\",\"args\":{\"amount\":1,\"from_id\":%d,\"to_id\":%d}}",
+		    from, to);
 	} else {
 		snprintf(body, sizeof body, "{\"name\":\"getAccount\",\"args\":{\"id\":%d}}", from);
 	}
@@ -236,8 +240,8 @@ main(int argc, char **argv)
 	}
 	seconds = now_s() - begin;
 	qsort(l.latency_s, l.done, sizeof *l.latency_s, by_size);
-	printf("{\"ops\":%zu,\"per_second\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"errors\":%zu}\n", l.done,
-	    (double)l.done / seconds, (double)l.latency_s[l.done / 2] * 1e3,
+	printf("{\"ops\":%zu,\"per_second\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"errors\":%zu}\n",
+	    l.done, (double)l.done / seconds, (double)l.latency_s[l.done / 2] * 1e3,
 	    (double)l.latency_s[l.done * 99 / 100] * 1e3, l.errors);
 	if (l.errors)
 		fprintf(stderr, "first error: %s\n", l.first_error);

@@ -1,6 +1,7 @@
 /* fnlog.h - the function log: what ran, how it went, what it printed.
  *
- * A ring of the newest 1,000 executions, read by long polls (spec 05 section 9.1, spec 02 section 13).
+ * A ring of the newest 1,000 executions, read by long polls (spec 05 section 9.1, spec 02 section
+ * 13).
  *
  * Thread: the core thread.  Memory: the entries, bounded.
  */
@@ -15,8 +16,8 @@ struct fnlog *fnlog_new(const struct os *os);
 void          fnlog_free(struct fnlog *l);
 /* One finished run; system functions are skipped. */
 void fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, bool cached);
-/* Writes {"entries":[...],"newCursor":n} and returns true, or returns false if there is nothing newer
- * than `cursor` yet (the caller waits and asks again, at most 60 s; fnlog_empty() then).
+/* Writes {"entries":[...],"newCursor":n} and returns true, or returns false if there is nothing
+ * newer than `cursor` yet (the caller waits and asks again, at most 60 s; fnlog_empty() then).
  * structured: log lines as objects (CLI, dashboard) instead of strings.  session/counter: spec
  * 05 section 9.1 filter, p == NULL: none. */
 bool fnlog_read(struct fnlog *l, double cursor, bool structured, str session, str counter,

@@ -70,7 +70,8 @@ query_environment_variables(const struct native_call *c, struct val *ret, struct
 	pack_init(&p);
 	p.trusted = true;
 	pack_array(&p);
-	st = txn_sys_each(c->txn, S("_environment_variables"), S("by_name"), NULL, 0, list_doc, &p, e);
+	st = txn_sys_each(
+	    c->txn, S("_environment_variables"), S("by_name"), NULL, 0, list_doc, &p, e);
 	pack_end(&p);
 	if (st == ST_OK)
 		st = pack_done_in(&p, c->arena, ret, e);
@@ -203,8 +204,10 @@ spec_module(void *arg, struct doc *d)
 	struct val   functions = val_get(analyzed, S("functions"));
 	struct val   routes = val_get(analyzed, S("httpRoutes"));
 
-	for (size_t i = 0; s->st == ST_OK && val_kind(functions) == VAL_ARRAY && i < val_count(functions); i++)
-		s->st = pack_function(&s->p, s->a, field_str(doc_val(d), "path"), val_at(functions, i), s->e);
+	for (size_t i = 0;
+	     s->st == ST_OK && val_kind(functions) == VAL_ARRAY && i < val_count(functions); i++)
+		s->st = pack_function(
+		    &s->p, s->a, field_str(doc_val(d), "path"), val_at(functions, i), s->e);
 	for (size_t i = 0; val_kind(routes) == VAL_ARRAY && i < val_count(routes); i++)
 		pack_route(&s->p, val_get(val_at(routes, i), S("route")));
 	return s->st == ST_OK;
@@ -220,7 +223,8 @@ api_spec(const struct native_call *c, struct val *ret, struct err *e)
 	pack_init(&s.p);
 	s.p.trusted = true;
 	pack_array(&s.p);
-	st = txn_sys_each(c->txn, S("_modules"), S("by_creation_time"), NULL, 0, spec_module, &s, e);
+	st =
+	    txn_sys_each(c->txn, S("_modules"), S("by_creation_time"), NULL, 0, spec_module, &s, e);
 	if (st == ST_OK)
 		st = s.st;
 	if (st == ST_OK) {
@@ -448,13 +452,16 @@ get_schemas(const struct native_call *c, struct val *ret, struct err *e)
 	struct schemas s = { STR_EMPTY, STR_EMPTY };
 
 	TRY(identity_require(c->identity, "ViewData", e));
-	TRY(txn_sys_each(c->txn, S("_schemas"), S("by_creation_time"), NULL, 0, note_schema, &s, e));
+	TRY(txn_sys_each(
+	    c->txn, S("_schemas"), S("by_creation_time"), NULL, 0, note_schema, &s, e));
 	return packed(c->arena, build_schemas, &s, ret, e);
 }
 
 static struct native_fn table[] = {
-	{ "_system/cli/queryEnvironmentVariables.js:default", UDF_QUERY, query_environment_variables, NULL },
-	{ "_system/cli/queryEnvironmentVariables.js:get", UDF_QUERY, get_environment_variable, NULL },
+	{ "_system/cli/queryEnvironmentVariables.js:default", UDF_QUERY,
+	    query_environment_variables, NULL },
+	{ "_system/cli/queryEnvironmentVariables.js:get", UDF_QUERY, get_environment_variable,
+	    NULL },
 	{ "_system/cli/convexUrl.js:cloudUrl", UDF_QUERY, cloud_url, NULL },
 	{ "_system/cli/modules.js:apiSpec", UDF_QUERY, api_spec, NULL },
 	{ "_system/cli/tables.js:default", UDF_QUERY, tables, NULL },

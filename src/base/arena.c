@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 #define ALIGNMENT   ((size_t)16)
-#define CHUNK_FIRST ((size_t)4096)
+#define CHUNK_FIRST ((size_t)1024)
 #define CHUNK_MAX   ((size_t)256 << 10)
 
 struct chunk {
@@ -36,6 +36,7 @@ struct arena {
 	struct on_free *on_free; /* last registered first; nodes live in the arena */
 	size_t          next;    /* size of the next chunk */
 	size_t          bytes;   /* handed out */
+	size_t          footprint; /* of all chunks, with this struct */
 	_Alignas(16) char first[];
 };
 
@@ -54,6 +55,7 @@ arena_new(void)
 	a->at = a->first;
 	a->end = (char *)a + CHUNK_FIRST;
 	a->next = 2 * CHUNK_FIRST;
+	a->footprint = CHUNK_FIRST;
 	return a;
 }
 
@@ -82,6 +84,7 @@ arena_reset(struct arena *a)
 	a->end = (char *)a + CHUNK_FIRST;
 	a->next = 2 * CHUNK_FIRST;
 	a->bytes = 0;
+	a->footprint = CHUNK_FIRST;
 #ifdef FRESNEL_DEBUG
 	memset(a->first, 0xA5, (size_t)(a->end - a->first)); /* make use after reset visible */
 #endif
@@ -102,6 +105,12 @@ arena_bytes(const struct arena *a)
 	return a->bytes;
 }
 
+size_t
+arena_footprint(const struct arena *a)
+{
+	return a->footprint;
+}
+
 static void *
 alloc_slow(struct arena *a, size_t n)
 {
@@ -109,6 +118,7 @@ alloc_slow(struct arena *a, size_t n)
 	struct chunk *c = mem_alloc(sizeof *c + size);
 	char         *body = (char *)(c + 1);
 
+	a->footprint += sizeof *c + size;
 	c->size = size;
 	c->next = a->chunks;
 	a->chunks = c;

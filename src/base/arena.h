@@ -6,7 +6,7 @@
  * chooses are admitted against a budget before they get here.
  *
  * Thread: one owner thread at a time; the arena has no lock.
- * Memory: chunks from malloc, doubling from 4 KiB to 256 KiB; larger requests
+ * Memory: chunks from malloc, doubling from 1 KiB to 256 KiB; larger requests
  *         get a chunk of their own.  arena_reset() keeps the first chunk.
  */
 #ifndef BASE_ARENA_H
@@ -21,8 +21,10 @@ struct arena *arena_new(void);
 void          arena_free(struct arena *a);  /* NULL is fine */
 void          arena_reset(struct arena *a); /* frees all but the first chunk */
 size_t        arena_bytes(const struct arena *a); /* handed out since the last reset */
+size_t        arena_footprint(const struct arena *a); /* what it takes from malloc now */
 
-void *arena_alloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull)); /* 16-byte aligned */
+/* 16-byte aligned */
+void *arena_alloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull));
 void *arena_zalloc(struct arena *a, size_t n) __attribute__((malloc, returns_nonnull));
 #define ARENA_NEW(a, type)        ((type *)arena_zalloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n)   ((type *)arena_zalloc((a), (size_t)(n) * sizeof(type)))

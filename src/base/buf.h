@@ -34,7 +34,7 @@ void buf_add_u64be(struct buf *b, uint64_t v);
 void buf_add_u32le(struct buf *b, uint32_t v);
 void buf_add_u64le(struct buf *b, uint64_t v);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
-/* Bytes in binary units as messages show them: "1 MiB", "1.50 MiB", "17 B" (spec 03 section 1.4). */
+/* Bytes in binary units as in messages: "1 MiB", "1.50 MiB", "17 B" (spec 03 section 1.4). */
 void buf_add_size(struct buf *b, uint64_t bytes);
 void buf_drop_front(struct buf *b, size_t n); /* removes the first n bytes */
 

@@ -522,6 +522,6 @@ json_pull_error(const struct json_pull *p, struct err *e)
 			line_start = c + 1;
 		}
 	}
-	return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "%s at line %zu column %zu", p->error, line,
-	    (size_t)(p->error_at - line_start));
+	return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "%s at line %zu column %zu", p->error,
+	    line, (size_t)(p->error_at - line_start));
 }

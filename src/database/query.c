@@ -27,7 +27,9 @@ find_table(struct query *q)
 		return ST_OK;
 	}
 	q->virt = virtual_named(q->spec->table, &backing);
-	if (q->virt != VIRTUAL_NONE || q->t->system)
+	if (q->t->system)
+		q->table = ttable_system(q->t, backing);
+	else if (q->virt != VIRTUAL_NONE)
 		q->table = ttable_named(q->t, q->t->component, backing);
 	return ST_OK;
 }

@@ -67,6 +67,9 @@ txn_free(struct txn *t)
 	readlog_clear(&t->derived);
 	pack_clear(&t->pack);
 	buf_clear(&t->key);
+	for (size_t i = 0; i < t->undone.n; i++)
+		catalog_unref(t->undone.v[i]);
+	vec_clear(&t->undone);
 	catalog_unref(t->catalog);
 	snapshot_unref(t->snap);
 	arena_free(t->arena);

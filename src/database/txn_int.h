@@ -66,6 +66,8 @@ struct txn {
 	bool             catalog_own; /* a copy that no mark shares */
 	uint64_t         catalog_gen; /* never the same for two states of the catalogue */
 	uint64_t         gen_counter;
+	/* Rolled back, but their tables and indexes are still pointed at; one reference each. */
+	VEC(struct catalog *) undone;
 	bool             writable, system;
 	struct uid       component;
 	str              writer;

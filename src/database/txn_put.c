@@ -238,7 +238,7 @@ txn_rollback(struct txn *t, struct txn_mark *m)
 	t->usage.bytes_written = m->bytes_written;
 	t->system_docs_written = m->system_docs_written;
 	t->system_bytes_written = m->system_bytes_written;
-	catalog_unref(t->catalog);
+	vec_push(&t->undone, t->catalog);
 	t->catalog = m->catalog; /* its reference is ours now */
 	t->catalog_own = false;
 	t->catalog_gen = m->catalog_gen;

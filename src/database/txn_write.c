@@ -51,7 +51,8 @@ resolve(struct txn *t, const char *method, str table, str id, struct target *ret
 		return bad_argument(e, "table", method);
 	if (id_parse(id, &ret->id, e) != ST_OK)
 		return bad_argument(e, "id", method);
-	ret->table = ttable_numbered(t, t->component, ret->id.table);
+	ret->table = t->system ? ttable_system_numbered(t, ret->id.table)
+			       : ttable_numbered(t, t->component, ret->id.table);
 	ret->kind = VIRTUAL_NONE;
 	if (!ret->table)
 		return ST_OK;
@@ -329,7 +330,7 @@ txn_normalize_id(struct txn *t, str table, str id, bool *ret_ok, char ret[ID_TEX
 		return ST_OK;
 	if (id_parse(id, &parsed, NULL) != ST_OK)
 		return ST_OK;
-	tt = ttable_named(t, t->component, backing);
+	tt = t->system ? ttable_system(t, backing) : ttable_named(t, t->component, backing);
 	if (!tt || tt->info->number != parsed.table)
 		return ST_OK;
 	id_format(parsed, ret);
@@ -377,6 +378,6 @@ txn_count(struct txn *t, str table, double *ret, struct err *e)
 	*ret = 0;
 	if (str_starts(table, S("_")) && !virtual_named(table, &backing) && !t->system)
 		return ST_OK;
-	tt = ttable_named(t, t->component, backing);
+	tt = t->system ? ttable_system(t, backing) : ttable_named(t, t->component, backing);
 	return tt ? count_rows(t, tt, ret, e) : ST_OK;
 }

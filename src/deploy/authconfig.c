@@ -8,7 +8,8 @@
 static status
 invalid(struct err *e, const char *why)
 {
-	return err_set(e, ST_BAD_REQUEST, "InvalidAuthConfig", "The pushed auth config is invalid: %s", why);
+	return err_set(
+	    e, ST_BAD_REQUEST, "InvalidAuthConfig", "The pushed auth config is invalid: %s", why);
 }
 
 static bool
@@ -22,12 +23,14 @@ has_scheme(str url)
 static status
 check_url(str url, struct err *e)
 {
-	if (str_starts(url, S("https://")) || str_starts(url, S("http://")) || str_starts(url, S("data:")))
+	if (str_starts(url, S("https://")) || str_starts(url, S("http://")) ||
+	    str_starts(url, S("data:")))
 		return ST_OK;
 	if (url.n && url.p[0] != '"' && !has_scheme(url))
 		return ST_OK; /* gets https:// */
 	return err_set(e, ST_BAD_REQUEST, "InvalidAuthConfig",
-	    "The pushed auth config is invalid: Invalid provider domain URL \"%.*s\"", STR_ARG(url));
+	    "The pushed auth config is invalid: Invalid provider domain URL \"%.*s\"",
+	    STR_ARG(url));
 }
 
 static void

@@ -49,15 +49,19 @@ check_component(str path, str part, struct err *e)
 		return bad_path(path, "Path component is too long (maximum 64).", e);
 	for (size_t i = 0; i < part.n; i++) {
 		char c = part.p[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		bool letter =
+		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 
 		alphanumeric |= letter;
 		if (!letter && c != '_' && c != '.')
 			return bad_path(path,
-			    "Path components can only contain alphanumeric characters, underscores, or periods.", e);
+			    "Path components can only contain alphanumeric characters, "
+			    "underscores, or periods.",
+			    e);
 	}
 	if (!alphanumeric)
-		return bad_path(path, "Path components must have at least one alphanumeric character.", e);
+		return bad_path(
+		    path, "Path components must have at least one alphanumeric character.", e);
 	return ST_OK;
 }
 
@@ -90,7 +94,8 @@ check_environment(const struct json *j, struct err *e)
 		return ST_OK;
 	if (str_eq(environment, S("node")))
 		return err_set(e, ST_BAD_REQUEST, "DeploymentNotConfiguredForNodeActions",
-		    "This server cannot run \"use node\" modules yet. Remove the \"use node\" directive "
+		    "This server cannot run \"use node\" modules yet. Remove the \"use node\" "
+		    "directive "
 		    "or keep these functions elsewhere.");
 	return err_set(e, ST_BAD_REQUEST, "InvalidConfig", "Invalid environment: %.*s",
 	    STR_ARG(environment));
@@ -103,7 +108,8 @@ read_module(struct arena *a, const struct json *j, struct module_source *ret, st
 
 	if (!json_get_str(j, "path", &m.path) || !json_get_str(j, "source", &m.source))
 		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
-		    "Failed to deserialize the JSON body into the target type: a module needs path and source");
+		    "Failed to deserialize the JSON body into the target type: a module needs path "
+		    "and source");
 	TRY(check_path(m.path, e));
 	TRY(check_environment(j, e));
 	m.path = arena_str(a, m.path);
@@ -141,7 +147,8 @@ read_unchanged_one(struct txn *t, struct push *p, const struct json *j, struct e
 
 	if (!json_get_str(j, "path", &path) || !json_get_str(j, "sha256", &sha256))
 		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
-		    "Failed to deserialize the JSON body into the target type: a module hash needs path and sha256");
+		    "Failed to deserialize the JSON body into the target type: a module hash needs "
+		    "path and sha256");
 	TRY(check_path(path, e));
 	TRY(check_environment(j, e));
 	pack_init(&pk);
@@ -199,7 +206,8 @@ check_node_version(const struct json *body, struct err *e)
 	if (!json_get_str(body, "nodeVersion", &version))
 		return ST_OK;
 	if (str_eq(version, S("18")))
-		return err_set(e, ST_BAD_REQUEST, "InvalidConfig", "Node 18 is no longer supported. "
+		return err_set(e, ST_BAD_REQUEST, "InvalidConfig",
+		    "Node 18 is no longer supported. "
 		    "Upgrade to a newer Node version (20, 22 or 24).");
 	if (str_eq(version, S("20")) || str_eq(version, S("22")) || str_eq(version, S("24")))
 		return ST_OK;
@@ -215,7 +223,8 @@ refuse_components(const struct json *body, const struct json *app, struct err *e
 
 	if ((definitions && definitions->n) || (dependencies && dependencies->n))
 		return err_set(e, ST_BAD_REQUEST, "ComponentsNotSupported",
-		    "Components are not supported by this server yet. Remove them from convex.config.ts to push.");
+		    "Components are not supported by this server yet. Remove them from "
+		    "convex.config.ts to push.");
 	return ST_OK;
 }
 
@@ -229,14 +238,16 @@ push_read_body(struct txn *t, const struct json *body, struct push *p,
 	const struct json *part;
 
 	if (!app || app->kind != JSON_OBJECT)
-		return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into "
+		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+		    "Failed to deserialize the JSON body into "
 		    "the target type: missing field `appDefinition`");
 	if (!changed)
 		changed = json_get(app, "functions"); /* the field's older name */
 	TRY(check_node_version(body, e));
 	TRY(refuse_components(body, app, e));
 	if ((changed ? changed->n : 0) + (unchanged ? unchanged->n : 0) > MODULES_MAX)
-		return err_set(e, ST_BAD_REQUEST, "InvalidModules", "Too many modules (maximum %d)", MODULES_MAX);
+		return err_set(e, ST_BAD_REQUEST, "InvalidModules", "Too many modules (maximum %d)",
+		    MODULES_MAX);
 	p->modules = ARENA_ARRAY(p->arena, struct push_module,
 	    (changed ? changed->n : 0) + (unchanged ? unchanged->n : 0) + 1);
 	TRY(read_changed(p, changed, e));

@@ -44,8 +44,8 @@ status deploy_start_push(struct fn_worker *w, const struct deploy_request *q, st
     ts_t *ret_ts, struct err *e);
 status deploy_evaluate_push(struct fn_worker *w, const struct deploy_request *q, struct buf *reply,
     ts_t *ret_ts, struct err *e);
-/* The state now, without waiting.  Whoever calls it holds the long poll: asks again while the reply is
- * "inProgress" and timeoutMs (deploy_wait_ms) has not passed. */
+/* The state now, without waiting.  Whoever calls it holds the long poll: asks again while the reply
+ * is "inProgress" and timeoutMs (deploy_wait_ms) has not passed. */
 status deploy_wait_for_schema(struct fn_worker *w, const struct deploy_request *q,
     struct buf *reply, ts_t *ret_ts, struct err *e);
 uint64_t deploy_wait_ms(const struct json *body);

@@ -16,7 +16,7 @@
 struct push_module {
 	struct module_source source;
 	str                  sha256;    /* hex, spec 02 section 4.6 */
-	bool                 unchanged; /* the stored row stays as it is unless its analysis differs */
+	bool unchanged; /* the stored row stays as it is unless its analysis differs */
 };
 
 /* A started push: what finish_push will store. */
@@ -31,7 +31,7 @@ struct push {
 	uint64_t            import_ns;
 	str                 analysis;  /* JSON object: path -> AnalyzedModule */
 	str                 providers; /* JSON array: appAuth */
-	str                 definition; /* JSON: what the app definition exported; p == NULL: default app */
+	str definition; /* JSON: what the app definition exported; p == NULL: default app */
 	const struct schema *schema;   /* NULL: none */
 	bool                has_schema_id;
 	struct docid        schema_id;

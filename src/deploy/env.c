@@ -71,7 +71,8 @@ env_import(struct deploy *d, struct txn *t, struct arena *a, const struct env_va
 	status           st;
 
 	/* The first entry of a name wins: the user's variables come first. */
-	st = txn_sys_each(t, S("_environment_variables"), S("by_name"), NULL, 0, import_one, &im, e);
+	st =
+	    txn_sys_each(t, S("_environment_variables"), S("by_name"), NULL, 0, import_one, &im, e);
 	if (st == ST_OK) {
 		vec_push(&im.vars, ((struct env_var){ S("CONVEX_CLOUD_URL"), d->cloud_url }));
 		vec_push(&im.vars, ((struct env_var){ S("CONVEX_SITE_URL"), d->site_url }));
@@ -114,7 +115,8 @@ check_value(struct txn *t, str name, str value, str validator_text, struct err *
 	if (validator_check(v, text, NULL, NULL) == ST_OK)
 		return ST_OK;
 	return err_set(e, ST_BAD_REQUEST, "InvalidEnvironmentVariable",
-	    "The value of environment variable %.*s does not match its declaration.", STR_ARG(name));
+	    "The value of environment variable %.*s does not match its declaration.",
+	    STR_ARG(name));
 }
 
 status
@@ -143,14 +145,18 @@ env_check_declared(struct txn *t, str definition, struct err *e)
 		if (st == ST_OK && !row && !optional) {
 			buf_add(&missing, missing.n ? S(", ") : S(""));
 			buf_add(&missing, pair->items[0].string);
-		} else if (st == ST_OK && row && json_get_str(&pair->items[1], "value", &validator)) {
-			st = check_value(t, pair->items[0].string, deploy_str(doc_val(row), "value"), validator, e);
+		} else if (st == ST_OK && row &&
+			   json_get_str(&pair->items[1], "value", &validator)) {
+			st = check_value(t, pair->items[0].string,
+			    deploy_str(doc_val(row), "value"), validator, e);
 		}
 	}
 	if (st == ST_OK && missing.n)
 		st = err_set(e, ST_BAD_REQUEST, "MissingEnvironmentVariables",
-		    "Required environment variables are not set: %.*s. Set them in the Convex dashboard or "
-		    "CLI before pushing.", STR_ARG(buf_str(&missing)));
+		    "Required environment variables are not set: %.*s. Set them in the Convex "
+		    "dashboard or "
+		    "CLI before pushing.",
+		    STR_ARG(buf_str(&missing)));
 	buf_clear(&missing);
 	return st;
 }
@@ -176,7 +182,8 @@ check_name(str name, struct err *e)
 
 	if (name.n > NAME_MAX_LENGTH)
 		return err_set(e, ST_BAD_REQUEST, "EnvironmentVariableNameTooLong",
-		    "Environment variable name is too long (%zu > maximum %d)", name.n, NAME_MAX_LENGTH);
+		    "Environment variable name is too long (%zu > maximum %d)", name.n,
+		    NAME_MAX_LENGTH);
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
 
@@ -185,11 +192,14 @@ check_name(str name, struct err *e)
 	}
 	if (!ok)
 		return err_set(e, ST_BAD_REQUEST, "EnvironmentVariableNameInvalid",
-		    "Environment variable name '%.*s' is invalid: names start with a letter or underscore and "
-		    "contain letters, numbers and underscores only", STR_ARG(name));
+		    "Environment variable name '%.*s' is invalid: names start with a letter or "
+		    "underscore and "
+		    "contain letters, numbers and underscores only",
+		    STR_ARG(name));
 	if (str_eq(name, S("CONVEX_CLOUD_URL")) || str_eq(name, S("CONVEX_SITE_URL")))
 		return err_set(e, ST_BAD_REQUEST, "EnvVarNameForbidden",
-		    "Environment variable %.*s is set by the server and cannot be changed", STR_ARG(name));
+		    "Environment variable %.*s is set by the server and cannot be changed",
+		    STR_ARG(name));
 	return ST_OK;
 }
 
@@ -200,13 +210,15 @@ read_changes(const struct json *list, struct changes *c, struct err *e)
 		struct change ch = { 0 };
 
 		if (!json_get_str(&list->items[i], "name", &ch.name))
-			return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into "
+			return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+			    "Failed to deserialize the JSON body into "
 			    "the target type: missing field `name`");
 		json_get_str(&list->items[i], "value", &ch.value);
 		TRY(check_name(ch.name, e));
 		if (ch.value.n > VARIABLE_MAX_BYTES)
 			return err_set(e, ST_BAD_REQUEST, "EnvironmentVariableValueTooLarge",
-			    "The value of environment variable %.*s is too large (%zu > maximum %d bytes)",
+			    "The value of environment variable %.*s is too large (%zu > maximum %d "
+			    "bytes)",
 			    STR_ARG(ch.name), ch.value.n, VARIABLE_MAX_BYTES);
 		c->v[c->n++] = ch;
 	}
@@ -279,8 +291,8 @@ check_totals(struct txn *t, struct err *e)
 		    "Too many environment variables (%zu > maximum %d)", s.n, VARIABLES_MAX);
 	if (s.bytes > TOTAL_MAX_BYTES)
 		return err_set(e, ST_BAD_REQUEST, "EnvVarTotalSizeLimitMet",
-		    "Environment variables are too large in total (%zu > maximum %d bytes)", s.bytes,
-		    TOTAL_MAX_BYTES);
+		    "Environment variables are too large in total (%zu > maximum %d bytes)",
+		    s.bytes, TOTAL_MAX_BYTES);
 	return ST_OK;
 }
 
@@ -340,12 +352,14 @@ deploy_update_environment_variables(struct fn_worker *w, const struct deploy_req
 	(void)reply; /* 200 with an empty body */
 	TRY(deploy_authorize(q, "WriteEnvironmentVariables", e));
 	if (!list || list->kind != JSON_ARRAY)
-		return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into the "
+		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+		    "Failed to deserialize the JSON body into the "
 		    "target type: missing field `changes`");
 	c.v = ARENA_ARRAY(q->arena, struct change, list->n + 1);
 	TRY(read_changes(list, &c, e));
 	qsort(c.v, c.n, sizeof *c.v, change_order);
-	return deploy_transact(q->deploy, "_system/update_environment_variables", 4, apply, &c, ret_ts, e);
+	return deploy_transact(
+	    q->deploy, "_system/update_environment_variables", 4, apply, &c, ret_ts, e);
 }
 
 status

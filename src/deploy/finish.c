@@ -54,8 +54,9 @@ write_reply(struct buf *b, const struct push *p, const struct outcome *o)
 	buf_add(b, o->auth_added);
 	buf_add(b, S(",\"removed\":"));
 	buf_add(b, o->auth_removed);
-	buf_add(b, S("},\"definitionDiffs\":{\"\":{}},\"componentDiffs\":{\"\":{\"diffType\":{\"type\":"
-	             "\"modify\"},\"moduleDiff\":{"));
+	buf_add(
+	    b, S("},\"definitionDiffs\":{\"\":{}},\"componentDiffs\":{\"\":{\"diffType\":{\"type\":"
+		 "\"modify\"},\"moduleDiff\":{"));
 	write_list(b, "added", o->modules.added.v, o->modules.added.n);
 	write_list(b, "removed", o->modules.removed.v, o->modules.removed.n);
 	buf_add(b, S("},\"udfConfigDiff\":"));
@@ -90,7 +91,8 @@ check_environment(struct txn *t, const struct push *p, struct err *e)
 	TRY(env_user_json(t, txn_arena(t), &now, e));
 	if (str_eq(now, p->environment))
 		return ST_OK;
-	return err_set(e, ST_BAD_REQUEST, "RaceDetected", "Environment variables have changed during push");
+	return err_set(
+	    e, ST_BAD_REQUEST, "RaceDetected", "Environment variables have changed during push");
 }
 
 static status
@@ -108,8 +110,8 @@ finish(struct txn *t, void *arg, struct err *e)
 	TRY(udf_config_put(t, p, &o.previous_version, e));
 	st = modules_replace(t, p, f->analysis, &o.modules, e);
 	if (st == ST_OK)
-		st = ddl_activate_schema(t, p->has_schema_id ? &p->schema_id : NULL, &o.previous_schema,
-		    &o.next_schema, e);
+		st = ddl_activate_schema(t, p->has_schema_id ? &p->schema_id : NULL,
+		    &o.previous_schema, &o.next_schema, e);
 	if (st == ST_OK)
 		st = ddl_commit_indexes(t, p->schema, &o.indexes, e);
 	if (st == ST_OK)
@@ -126,12 +128,15 @@ check_request(const struct deploy_request *q, bool *ret_dry, str *ret_token, str
 
 	if (json_get_str(q->body, "message", &message) && message.n > MESSAGE_MAX)
 		return err_set(e, ST_BAD_REQUEST, "PushMessageTooLong",
-		    "The push message is too long (%zu > maximum %d bytes)", message.n, MESSAGE_MAX);
+		    "The push message is too long (%zu > maximum %d bytes)", message.n,
+		    MESSAGE_MAX);
 	if (!json_get_bool(q->body, "dryRun", ret_dry))
-		return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into the "
+		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+		    "Failed to deserialize the JSON body into the "
 		    "target type: missing field `dryRun`");
 	if (!json_get_str(json_get(q->body, "startPush"), "pushToken", ret_token))
-		return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into the "
+		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+		    "Failed to deserialize the JSON body into the "
 		    "target type: startPush has no pushToken of this server");
 	return ST_OK;
 }
@@ -150,20 +155,25 @@ deploy_finish_push(struct fn_worker *w, const struct deploy_request *q, struct b
 	TRY(deploy_authorize(q, "Deploy", e));
 	TRY(check_request(q, &dry, &token, e));
 	if (dry) {
-		buf_add(reply, S("{\"authDiff\":{\"added\":[],\"removed\":[]},\"definitionDiffs\":{},"
-		                 "\"componentDiffs\":{}}"));
+		buf_add(
+		    reply, S("{\"authDiff\":{\"added\":[],\"removed\":[]},\"definitionDiffs\":{},"
+			     "\"componentDiffs\":{}}"));
 		return ST_OK;
 	}
 	f.p = push_find(q->deploy, token);
 	if (!f.p)
-		return err_set(e, ST_BAD_REQUEST, "RaceDetected", "Hit an error while pushing:\nThis push is no "
-		    "longer known to the server: it was restarted, or others came between. Push again.");
+		return err_set(e, ST_BAD_REQUEST, "RaceDetected",
+		    "Hit an error while pushing:\nThis push is no "
+		    "longer known to the server: it was restarted, or others came between. Push "
+		    "again.");
 	st = json_parse(f.p->arena, f.p->analysis, &analysis, e);
 	f.analysis = analysis;
 	if (st == ST_OK)
-		st = deploy_transact(q->deploy, "_system/finish_push", FINISH_TRIES, finish, &f, ret_ts, e);
+		st = deploy_transact(
+		    q->deploy, "_system/finish_push", FINISH_TRIES, finish, &f, ret_ts, e);
 	if (st == ST_OCC)
-		st = err_set(e, ST_BAD_REQUEST, "ConcurrentPush", "Another push finished at the same time. Are "
+		st = err_set(e, ST_BAD_REQUEST, "ConcurrentPush",
+		    "Another push finished at the same time. Are "
 		    "there several `npx convex dev` running in this directory?");
 	if (st == ST_OK)
 		push_forget(q->deploy, token);

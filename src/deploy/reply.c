@@ -25,7 +25,8 @@ write_index(struct buf *b, const struct index_change *c)
 
 	json_comma(b);
 	buf_add(b, S("{\"name\":\""));
-	buf_fmt(b, "%.*s.%.*s\",\"type\":\"%s\"", STR_ARG(c->table), STR_ARG(d->name), types[d->kind]);
+	buf_fmt(
+	    b, "%.*s.%.*s\",\"type\":\"%s\"", STR_ARG(c->table), STR_ARG(d->name), types[d->kind]);
 	switch (d->kind) {
 	case INDEX_DATABASE:
 		json_key(b, "fields");
@@ -158,8 +159,9 @@ reply_start_push(struct buf *b, const struct push *p, const struct index_diff *d
 	json_key(b, "analysis");
 	write_analysis(b, p);
 	json_key(b, "app");
-	buf_add(b, S("{\"definitionPath\":\"\",\"componentPath\":\"\",\"httpPrefix\":null,\"args\":{},"
-	             "\"env\":{},\"childComponents\":{},\"httpRoutes\":"));
+	buf_add(
+	    b, S("{\"definitionPath\":\"\",\"componentPath\":\"\",\"httpPrefix\":null,\"args\":{},"
+		 "\"env\":{},\"childComponents\":{},\"httpRoutes\":"));
 	write_http_routes(b, p);
 	buf_add(b, S(",\"exports\":{}}"));
 	json_key(b, "schemaChange");

@@ -56,7 +56,8 @@ static status
 analyze(struct evaluation *ev, struct err *e)
 {
 	struct push          *p = ev->p;
-	struct module_source *sources = ARENA_ARRAY(p->arena, struct module_source, p->nmodules + 1);
+	struct module_source *sources =
+	    ARENA_ARRAY(p->arena, struct module_source, p->nmodules + 1);
 	struct buf            analysis;
 	status                st;
 
@@ -105,7 +106,8 @@ evaluate_schema(struct evaluation *ev, struct err *e)
 
 	if (!ev->schema.path.n)
 		return ST_OK;
-	st = isolate_eval(fn_worker_isolate(ev->w), EVAL_SCHEMA, &ev->schema, &ev->env, p->arena, &text, e);
+	st = isolate_eval(
+	    fn_worker_isolate(ev->w), EVAL_SCHEMA, &ev->schema, &ev->env, p->arena, &text, e);
 	if (st == ST_OK)
 		st = json_parse(p->arena, text, &j, e);
 	if (st == ST_OK)
@@ -131,7 +133,8 @@ evaluate_definition(struct evaluation *ev, struct err *e)
 	children = json_get(j, "childComponents");
 	if (children && children->n)
 		return err_set(e, ST_BAD_REQUEST, "ComponentsNotSupported",
-		    "Components are not supported by this server yet. Remove them from convex.config.ts to push.");
+		    "Components are not supported by this server yet. Remove them from "
+		    "convex.config.ts to push.");
 	return ST_OK;
 }
 
@@ -193,8 +196,9 @@ change_schema(struct txn *t, void *arg, struct err *e)
 	}
 	/* The diff lives in the transaction: the reply is written while it does. */
 	if (c->schema_only) {
-		buf_add(c->reply, S("{\"schemaChange\":{\"allocatedComponentIds\":{},\"schemaIds\":{\"\":null},"
-		                    "\"indexDiffs\":{\"\":"));
+		buf_add(c->reply,
+		    S("{\"schemaChange\":{\"allocatedComponentIds\":{},\"schemaIds\":{\"\":null},"
+		      "\"indexDiffs\":{\"\":"));
 		reply_index_diff(c->reply, &c->diff);
 		buf_add(c->reply, S("}}}"));
 	} else {
@@ -219,7 +223,9 @@ deploy_start_push(struct fn_worker *w, const struct deploy_request *q, struct bu
 	if (st == ST_OK)
 		st = read_push(w, q, p, e);
 	if (st == ST_OK)
-		st = pushing(deploy_transact(q->deploy, "_system/start_push", 4, change_schema, &c, ret_ts, e), e);
+		st = pushing(deploy_transact(
+				 q->deploy, "_system/start_push", 4, change_schema, &c, ret_ts, e),
+		    e);
 	if (st == ST_OK)
 		push_remember(q->deploy, p);
 	else

@@ -70,9 +70,11 @@ write_state(struct buf *b, const struct ddl_state *s)
 {
 	switch (s->progress) {
 	case DDL_IN_PROGRESS:
-		buf_fmt(b, "{\"type\":\"inProgress\",\"components\":{\"\":{\"schemaValidationComplete\":%s,"
-		    "\"indexesComplete\":%zu,\"indexesTotal\":%zu}}}", s->schema_complete ? "true" : "false",
-		    s->indexes_complete, s->indexes_total);
+		buf_fmt(b,
+		    "{\"type\":\"inProgress\",\"components\":{\"\":{\"schemaValidationComplete\":%"
+		    "s,"
+		    "\"indexesComplete\":%zu,\"indexesTotal\":%zu}}}",
+		    s->schema_complete ? "true" : "false", s->indexes_complete, s->indexes_total);
 		break;
 	case DDL_COMPLETE:
 		buf_add(b, S("{\"type\":\"complete\"}"));
@@ -108,7 +110,8 @@ deploy_wait_for_schema(struct fn_worker *w, const struct deploy_request *q, stru
 	(void)w;
 	TRY(deploy_authorize(q, "Deploy", e));
 	if (!ids)
-		return err_set(e, ST_BAD_REQUEST, "BadJsonBody", "Failed to deserialize the JSON body into the "
+		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
+		    "Failed to deserialize the JSON body into the "
 		    "target type: missing field `schemaChange`");
 	if (json_get_str(ids, "", &text)) {
 		TRY(id_parse(text, &id, e));

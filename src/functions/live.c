@@ -165,7 +165,7 @@ vres_reusable(const struct vres *v)
 static size_t
 result_bytes(const struct fn_result *res)
 {
-	size_t n = sizeof *res + arena_bytes(res->arena);
+	size_t n = sizeof *res + arena_footprint(res->arena);
 
 	for (size_t i = 0; res->reads && i < res->reads->n; i++)
 		n += res->reads->ranges[i].lo.n + res->reads->ranges[i].hi.n +

@@ -88,7 +88,8 @@ add_context(struct conv *c, struct buf *b, const struct at *at)
 	return true;
 }
 
-#define SEE_TYPES "To learn about Convex's supported types, see https://docs.convex.dev/using/types."
+#define SEE_TYPES                                                                                  \
+	"To learn about Convex's supported types, see https://docs.convex.dev/using/types."
 
 static bool
 fail_undefined(struct conv *c, const struct at *at)
@@ -212,11 +213,11 @@ check_name(struct conv *c, str k)
 	struct buf b;
 
 	if (k.n > FIELD_NAME_MAX)
-		js_throw_fmt(c->ctx, JSE_ERROR, "Field name %.*s exceeds maximum field name length 1024.",
-		    STR_ARG(k));
+		js_throw_fmt(c->ctx, JSE_ERROR,
+		    "Field name %.*s exceeds maximum field name length 1024.", STR_ARG(k));
 	else if (k.n && k.p[0] == '$')
-		js_throw_fmt(c->ctx, JSE_ERROR, "Field name %.*s starts with a '$', which is reserved.",
-		    STR_ARG(k));
+		js_throw_fmt(c->ctx, JSE_ERROR,
+		    "Field name %.*s starts with a '$', which is reserved.", STR_ARG(k));
 	else
 		goto characters;
 	return false;
@@ -255,7 +256,8 @@ conv_string(struct conv *c, JSValueConst v)
 	if (ok)
 		pack_str(c->p, str_of(text, n));
 	else
-		js_throw_text(c->ctx, JSE_ERROR, S("Received invalid json: lone surrogate in a string"));
+		js_throw_text(
+		    c->ctx, JSE_ERROR, S("Received invalid json: lone surrogate in a string"));
 	JS_FreeCString(c->ctx, text);
 	return ok;
 }

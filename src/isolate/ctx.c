@@ -27,7 +27,8 @@ js_methods(JSContext *ctx, JSValueConst object, const struct method *m, size_t n
 
 	for (size_t i = 0; i < n; i++) {
 		bool    symbol = m[i].name[0] == '@';
-		JSAtom  atom = symbol ? JS_DupAtom(ctx, cx->async_iterator) : JS_NewAtom(ctx, m[i].name);
+		JSAtom atom =
+		    symbol ? JS_DupAtom(ctx, cx->async_iterator) : JS_NewAtom(ctx, m[i].name);
 		JSValue fn = JS_NewCFunctionMagic(ctx, m[i].fn,
 		    symbol ? "[Symbol.asyncIterator]" : m[i].name, m[i].length,
 		    JS_CFUNC_generic_magic, m[i].magic);
@@ -66,7 +67,8 @@ ctx_arg_str(JSContext *ctx, JSValueConst v, const char *arg, const char *method,
 	} else if (!js_to_val(ctx, v, TO_VAL, r->arena, &unused)) {
 		return false;
 	}
-	js_throw_fmt(ctx, JSE_ERROR, "Invalid argument `%s` for `%s`: expected a string", arg, method);
+	js_throw_fmt(
+	    ctx, JSE_ERROR, "Invalid argument `%s` for `%s`: expected a string", arg, method);
 	return false;
 }
 
@@ -89,7 +91,8 @@ placeholder_method(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst
 	if (string)
 		return JS_NewString(ctx, "[unresolved commit timestamp]");
 	return js_throw_text(ctx, JSE_ERROR,
-	    S("This commit timestamp is unresolved: its value is assigned when the mutation commits. "
+	    S("This commit timestamp is unresolved: its value is assigned when the mutation "
+	      "commits. "
 	      "Read the document after the mutation completes to get its value."));
 }
 
@@ -107,7 +110,8 @@ placeholder_install(JSContext *ctx, struct ctx_state *cx)
 	ok = js_methods(ctx, proto, methods, COUNT_OF(methods), false);
 	fn = JS_NewCFunctionMagic(ctx, placeholder_method, "[Symbol.toPrimitive]", 1,
 	    JS_CFUNC_generic_magic, PLACEHOLDER_PRIMITIVE);
-	ok = ok && JS_DefinePropertyValue(ctx, proto, cx->to_primitive, fn, JS_PROP_CONFIGURABLE) >= 0;
+	ok = ok &&
+	     JS_DefinePropertyValue(ctx, proto, cx->to_primitive, fn, JS_PROP_CONFIGURABLE) >= 0;
 	/* The name of its class is how a bundle's own placeholder is recognised as well. */
 	ctor = JS_NewCFunctionMagic(ctx, placeholder_method, "CommitTsPlaceholder", 0,
 	    JS_CFUNC_generic_magic, PLACEHOLDER_VALUE);

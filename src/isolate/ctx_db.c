@@ -40,8 +40,8 @@ bad_get_id(JSContext *ctx, JSValueConst id)
 	if (!text)
 		return JS_EXCEPTION;
 	js_throw_fmt(ctx, JSE_ERROR,
-	    "Invalid argument `id` for `db.get`, expected string but got '%s': %s", type_of(ctx, id),
-	    text);
+	    "Invalid argument `id` for `db.get`, expected string but got '%s': %s",
+	    type_of(ctx, id), text);
 	JS_FreeCString(ctx, text);
 	return JS_EXCEPTION;
 }
@@ -83,14 +83,16 @@ names_system_table(JSContext *ctx, JSValueConst table, const char *method, str *
 	JSAtom  atom;
 
 	if (JS_IsString(table))
-		return ctx_arg_str(ctx, table, "table", method, ret) ? str_starts(*ret, S("_")) : -1;
+		return ctx_arg_str(ctx, table, "table", method, ret) ? str_starts(*ret, S("_"))
+								     : -1;
 	atom = JS_NewAtom(ctx, "startsWith");
 	prefix = JS_NewString(ctx, "_");
 	answer = JS_Invoke(ctx, table, atom, 1, &prefix);
 	JS_FreeValue(ctx, prefix);
 	JS_FreeAtom(ctx, atom);
 	if (!JS_IsException(answer))
-		js_throw_fmt(ctx, JSE_ERROR, "Invalid argument `table` for `%s`: expected a string", method);
+		js_throw_fmt(
+		    ctx, JSE_ERROR, "Invalid argument `table` for `%s`: expected a string", method);
 	JS_FreeValue(ctx, answer);
 	return -1;
 }
@@ -140,7 +142,8 @@ update_document(JSContext *ctx, JSValueConst table, JSValueConst id, JSValueCons
 	if (!r || !js_arg_given(ctx, id, 1, patch ? "patch" : "replace", "id") ||
 	    !js_arg_given(ctx, value, 2, patch ? "patch" : "replace", "value") ||
 	    !ctx_arg_str(ctx, id, "id", method, &id_text) ||
-	    !js_to_val_arg(ctx, value, patch ? TO_VAL_PATCH : TO_VAL, "value", method, r->arena, &v) ||
+	    !js_to_val_arg(
+		ctx, value, patch ? TO_VAL_PATCH : TO_VAL, "value", method, r->arena, &v) ||
 	    !table_arg(ctx, table, method, &table_name))
 		return JS_EXCEPTION;
 	e = err_in(r->arena);

@@ -20,12 +20,21 @@ static const struct {
 	enum expr_op op;
 	int          arity; /* -1: any */
 } operators[] = {
-	{ "eq", "$eq", EXPR_EQ, 2 }, { "neq", "$neq", EXPR_NEQ, 2 }, { "lt", "$lt", EXPR_LT, 2 },
-	{ "lte", "$lte", EXPR_LTE, 2 }, { "gt", "$gt", EXPR_GT, 2 }, { "gte", "$gte", EXPR_GTE, 2 },
-	{ "add", "$add", EXPR_ADD, 2 }, { "sub", "$sub", EXPR_SUB, 2 },
-	{ "mul", "$mul", EXPR_MUL, 2 }, { "div", "$div", EXPR_DIV, 2 },
-	{ "mod", "$mod", EXPR_MOD, 2 }, { "neg", "$neg", EXPR_NEG, 1 },
-	{ "and", "$and", EXPR_AND, -1 }, { "or", "$or", EXPR_OR, -1 }, { "not", "$not", EXPR_NOT, 1 },
+	{ "eq", "$eq", EXPR_EQ, 2 },
+	{ "neq", "$neq", EXPR_NEQ, 2 },
+	{ "lt", "$lt", EXPR_LT, 2 },
+	{ "lte", "$lte", EXPR_LTE, 2 },
+	{ "gt", "$gt", EXPR_GT, 2 },
+	{ "gte", "$gte", EXPR_GTE, 2 },
+	{ "add", "$add", EXPR_ADD, 2 },
+	{ "sub", "$sub", EXPR_SUB, 2 },
+	{ "mul", "$mul", EXPR_MUL, 2 },
+	{ "div", "$div", EXPR_DIV, 2 },
+	{ "mod", "$mod", EXPR_MOD, 2 },
+	{ "neg", "$neg", EXPR_NEG, 1 },
+	{ "and", "$and", EXPR_AND, -1 },
+	{ "or", "$or", EXPR_OR, -1 },
+	{ "not", "$not", EXPR_NOT, 1 },
 };
 
 bool

@@ -98,7 +98,8 @@ function_args(JSContext *ctx, JSValueConst args, const char *method, struct val 
 	}
 	simple = js_is_simple(ctx, args);
 	if (simple > 0)
-		return js_to_val_arg(ctx, args, TO_VAL, "args", method, engine_of(ctx)->run->arena, ret);
+		return js_to_val_arg(
+		    ctx, args, TO_VAL, "args", method, engine_of(ctx)->run->arena, ret);
 	if (simple < 0)
 		return false;
 	text = JS_ToCString(ctx, args);
@@ -251,7 +252,8 @@ do_run_at(JSContext *ctx, int argc, JSValueConst *argv)
 	if (!ctx_run(ctx))
 		return JS_EXCEPTION;
 	if (!JS_IsDate(when) && !JS_IsNumber(when))
-		return js_throw_text(ctx, JSE_ERROR, S("The invoke time must a Date or a timestamp"));
+		return js_throw_text(
+		    ctx, JSE_ERROR, S("The invoke time must a Date or a timestamp"));
 	if (JS_ToFloat64(ctx, &ms, when) < 0 || !function_address(ctx, js_arg(argc, argv, 1), &c) ||
 	    !function_args(ctx, js_arg(argc, argv, 2), "scheduler", &c.args))
 		return JS_EXCEPTION;

@@ -34,7 +34,8 @@ struct ctx_state {
 	JSValue   commit_ts;      /* db.vars.commitTs */
 	JSValue   filter_builder;
 	JSValue   initializer_proto, table_reader_proto, table_writer_proto;
-	JSAtom    convex_error, reference_path, function_name, async_iterator, to_primitive; /* symbols */
+	JSAtom convex_error, reference_path, function_name, async_iterator,
+	    to_primitive; /* symbols */
 	struct {
 #define X(n) JSAtom n;
 		CTX_ATOMS(X)

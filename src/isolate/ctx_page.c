@@ -71,9 +71,11 @@ ctx_page_cursors(JSContext *ctx, JSValueConst opts, struct page_opts *ret)
 	struct ctx_state *cx = engine_of(ctx)->cx;
 
 	return cursor_of(ctx, opts, cx->atoms.cursor, "cursor", &ret->cursor) &&
-	    cursor_of(ctx, opts, cx->atoms.endCursor, "endCursor", &ret->end_cursor) &&
-	    maximum_of(ctx, opts, cx->atoms.maximumRowsRead, &ret->max_rows_given, &ret->max_rows) &&
-	    maximum_of(ctx, opts, cx->atoms.maximumBytesRead, &ret->max_bytes_given, &ret->max_bytes);
+	       cursor_of(ctx, opts, cx->atoms.endCursor, "endCursor", &ret->end_cursor) &&
+	       maximum_of(
+		   ctx, opts, cx->atoms.maximumRowsRead, &ret->max_rows_given, &ret->max_rows) &&
+	       maximum_of(
+		   ctx, opts, cx->atoms.maximumBytesRead, &ret->max_bytes_given, &ret->max_bytes);
 }
 
 static JSValue

@@ -78,7 +78,8 @@ check_spec(struct run *r, struct cquery *cq, const char *method, struct err *e)
 
 	if (cq->spec.nops > OPERATORS_MAX)
 		return err_set(e, ST_BAD_REQUEST, "InvalidArgument",
-		    "Invalid argument `query` for `%s`: Can't construct query with more than %d operators",
+		    "Invalid argument `query` for `%s`: Can't construct query with more than %d "
+		    "operators",
 		    method, OPERATORS_MAX);
 	if (cq->search.p) {
 		TRY(parse_query(r, arena_fmt(r->arena, "{\"source\":%.*s,\"operators\":[]}",
@@ -112,8 +113,9 @@ take_query(JSContext *ctx, struct cquery *cq, struct cquery **ret)
 	struct run *r = engine_of(ctx)->run;
 
 	if (cq->state != PREPARING) {
-		js_throw_text(ctx, JSE_ERROR, S("A query can only be chained once and can't be chained "
-		    "after iteration begins."));
+		js_throw_text(ctx, JSE_ERROR,
+		    S("A query can only be chained once and can't be chained "
+		      "after iteration begins."));
 		return false;
 	}
 	cq->state = CLOSED;
@@ -176,7 +178,8 @@ do_order(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 		return JS_EXCEPTION;
 	if (cq->search.p)
 		return js_throw_text(ctx, JSE_ERROR,
-		    S("Search queries must always be in relevance order. Can not set order manually."));
+		    S("Search queries must always be in relevance order. Can not set order "
+		      "manually."));
 	if (cq->ordered)
 		return js_throw_text(ctx, JSE_ERROR,
 		    S("Queries may only specify order at most once"));
@@ -186,7 +189,8 @@ do_order(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 		return JS_EXCEPTION;
 	cq->spec.desc = strcmp(text, "desc") == 0;
 	if (cq->ordered && !cq->spec.desc && strcmp(text, "asc") != 0 && !cq->bad.p)
-		cq->bad = S("{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"t\",\"order\":1}}");
+		cq->bad =
+		    S("{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"t\",\"order\":1}}");
 	if (JS_IsString(order))
 		JS_FreeCString(ctx, text);
 	return query_object(ctx, cq);
@@ -206,8 +210,8 @@ do_filter(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 	if (!js_arg_given(ctx, predicate, 1, "filter", "predicate") || !take_query(ctx, cq, &cq))
 		return JS_EXCEPTION;
 	if (cq->spec.nops >= OPERATORS_MAX)
-		return js_throw_fmt(ctx, JSE_ERROR, "Can't construct query with more than %d operators",
-		    OPERATORS_MAX);
+		return js_throw_fmt(ctx, JSE_ERROR,
+		    "Can't construct query with more than %d operators", OPERATORS_MAX);
 	result = JS_Call(ctx, predicate, JS_UNDEFINED, 1, &cx->filter_builder);
 	ok = !JS_IsException(result) && ctx_expr_of(ctx, result, &x, &bad);
 	JS_FreeValue(ctx, result);
@@ -550,8 +554,8 @@ with_index(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 	cq->bad.p = NULL;
 	if (ranges.bad.p || identifier_check(cq->spec.index, NULL) != ST_OK ||
 	    identifier_check(cq->spec.table, NULL) != ST_OK)
-		set_bad(engine_of(ctx)->run, cq, "IndexRange", ranges.bad.p ? ranges.bad : STR_EMPTY,
-		    STR_EMPTY);
+		set_bad(engine_of(ctx)->run, cq, "IndexRange",
+		    ranges.bad.p ? ranges.bad : STR_EMPTY, STR_EMPTY);
 	return query_object(ctx, cq);
 }
 
@@ -574,7 +578,8 @@ with_search_index(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst 
 	r = engine_of(ctx)->run;
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_addz(&b, "{\"type\":\"Search\",\"indexName\":");
-	json_write_str(&b, arena_fmt(r->arena, "%.*s.%.*s", STR_ARG(cq->spec.table), STR_ARG(name)));
+	json_write_str(
+	    &b, arena_fmt(r->arena, "%.*s.%.*s", STR_ARG(cq->spec.table), STR_ARG(name)));
 	buf_addz(&b, ",\"filters\":[");
 	buf_add(&b, filters);
 	buf_addz(&b, "]}");
@@ -656,8 +661,9 @@ ctx_result_ok(JSContext *ctx, JSValueConst v)
 	    JS_VALUE_GET_PTR(proto) == JS_VALUE_GET_PTR(cx->initializer_proto));
 	JS_FreeValue(ctx, proto);
 	if (is_query)
-		js_throw_text(ctx, JSE_ERROR, S("Return value is a Query. Results must be retrieved with "
-		    "`.collect()`, `.take(n), `.unique()`, or `.first()`."));
+		js_throw_text(ctx, JSE_ERROR,
+		    S("Return value is a Query. Results must be retrieved with "
+		      "`.collect()`, `.take(n), `.unique()`, or `.first()`."));
 	return !is_query;
 }
 
@@ -668,12 +674,17 @@ ctx_query_install(struct engine *en)
 {
 	static const JSClassDef    def = { .class_name = "QueryImpl" };
 	static const struct method query[] = {
-		{ "order", 1, query_method, Q_ORDER }, { "filter", 1, query_method, Q_FILTER },
-		{ "limit", 1, query_method, Q_LIMIT }, { "@@asyncIterator", 0, query_method, Q_START },
-		{ "next", 0, query_method, Q_NEXT }, { "return", 0, query_method, Q_RETURN },
+		{ "order", 1, query_method, Q_ORDER },
+		{ "filter", 1, query_method, Q_FILTER },
+		{ "limit", 1, query_method, Q_LIMIT },
+		{ "@@asyncIterator", 0, query_method, Q_START },
+		{ "next", 0, query_method, Q_NEXT },
+		{ "return", 0, query_method, Q_RETURN },
 		{ "paginate", 1, query_method, Q_PAGINATE },
-		{ "collect", 0, query_method, Q_COLLECT }, { "take", 1, query_method, Q_TAKE },
-		{ "first", 0, query_method, Q_FIRST }, { "unique", 0, query_method, Q_UNIQUE },
+		{ "collect", 0, query_method, Q_COLLECT },
+		{ "take", 1, query_method, Q_TAKE },
+		{ "first", 0, query_method, Q_FIRST },
+		{ "unique", 0, query_method, Q_UNIQUE },
 	};
 	static const struct method initializer[] = {
 		{ "withIndex", 2, with_index, 0 }, { "withSearchIndex", 2, with_search_index, 0 },

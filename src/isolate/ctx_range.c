@@ -119,7 +119,8 @@ range_export(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_add_byte(&b, '[');
 	for (size_t i = 0; i < from->n; i++) {
-		buf_fmt(&b, "%s{\"type\":\"%s\",\"fieldPath\":", i ? "," : "", op_names[from->v[i].op]);
+		buf_fmt(
+		    &b, "%s{\"type\":\"%s\",\"fieldPath\":", i ? "," : "", op_names[from->v[i].op]);
 		json_write_str(&b, from->v[i].field);
 		buf_addz(&b, ",\"value\":");
 		vjson_write(&b, from->v[i].value, VJSON_ENCODED);

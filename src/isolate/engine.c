@@ -9,20 +9,31 @@
 #include "isolate/engine_int.h"
 
 #define RUN_GARBAGE ((size_t)24 << 20)      /* allocated by a run before cycles are collected */
+#define REFUSALS_MAX 2000
 #define BUILD_NS    ((uint64_t)10000000000) /* CPU for the prelude */
 
 /* --- the engine's allocator --- */
 
+/* Without memory, native loops of the engine may throw and carry on for minutes before the
+ * next interrupt check. */
+static void *
+or_give_up(struct heap *h, void *p)
+{
+	if (UNLIKELY(!p) && heap_refusals(h) > REFUSALS_MAX)
+		engine_abort();
+	return p;
+}
+
 static void *
 js_heap_calloc(void *opaque, size_t n, size_t size)
 {
-	return heap_zalloc(opaque, n * size); /* the engine checked the product */
+	return or_give_up(opaque, heap_zalloc(opaque, n * size)); /* the engine checked the product */
 }
 
 static void *
 js_heap_malloc(void *opaque, size_t n)
 {
-	return heap_alloc(opaque, n);
+	return or_give_up(opaque, heap_alloc(opaque, n));
 }
 
 static void
@@ -35,7 +46,7 @@ js_heap_free(void *opaque, void *p)
 static void *
 js_heap_realloc(void *opaque, void *p, size_t n)
 {
-	return heap_resize(opaque, p, n);
+	return or_give_up(opaque, heap_resize(opaque, p, n));
 }
 
 static const JSMallocFunctions heap_functions = {

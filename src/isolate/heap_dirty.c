@@ -225,6 +225,6 @@ heap_reset(struct heap *h)
 		}
 	}
 	trim(h);
-	h->oom = false;
+	h->refusals = 0;
 	h->resets++;
 }

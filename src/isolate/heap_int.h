@@ -48,7 +48,7 @@ struct heap {
 	size_t             limit;
 	struct heap_state *state;      /* == base */
 	uint32_t           high;       /* pages above read as zeroes */
-	bool               oom;
+	size_t             refusals;
 	bool               sealed;
 	bool               copies_all; /* no write protection: a reset copies every sealed page */
 	uint32_t           sealed_pages;

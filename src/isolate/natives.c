@@ -140,8 +140,10 @@ native_refusal(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *ar
 		return JS_EXCEPTION;
 	buf_init(&b, BUF_MAX_DEFAULT);
 	if (engine_of(ctx)->env == ENV_UDF)
-		buf_fmt(&b, "Can't use %s in queries and mutations. Please consider using an action. See "
-		    "https://docs.convex.dev/functions/actions for more details.", what);
+		buf_fmt(&b,
+		    "Can't use %s in queries and mutations. Please consider using an action. See "
+		    "https://docs.convex.dev/functions/actions for more details.",
+		    what);
 	else if (strcmp(what, "cryptographic randomness") == 0)
 		buf_addz(&b, "Cannot use cryptographic randomness at import time");
 	else

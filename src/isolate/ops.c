@@ -110,7 +110,8 @@ op_page(struct engine *en, const struct query_spec *spec, struct page_opts *o, s
 
 	if (r->res->paginated)
 		return err_set(e, ST_BAD_REQUEST, "MultiplePaginatedDatabaseQueries",
-		    "This query or mutation function ran multiple paginated queries. Convex only supports "
+		    "This query or mutation function ran multiple paginated queries. Convex only "
+		    "supports "
 		    "a single paginated query in each function.");
 	if (r->req->journal.p)
 		o->journal = r->req->journal;
@@ -178,7 +179,8 @@ op_function_metadata(struct engine *en, struct buf *b)
 	if (str_eq(req->function, S("default")))
 		n = snprintf(name, sizeof name, "%.*s", STR_ARG(module));
 	else
-		n = snprintf(name, sizeof name, "%.*s:%.*s", STR_ARG(module), STR_ARG(req->function));
+		n = snprintf(
+		    name, sizeof name, "%.*s:%.*s", STR_ARG(module), STR_ARG(req->function));
 	buf_add_byte(b, '{');
 	member_str(b, "name", str_head(str_z(name), (size_t)n));
 	member_str(b, "componentPath", STR_EMPTY);

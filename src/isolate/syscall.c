@@ -138,7 +138,8 @@ refuse_at_import(struct engine *en, str name, struct err *e)
 		where = "when evaluating app definition";
 		code = "NoSyscallDuringAppDefinitionEvaluation";
 	}
-	return err_set(e, ST_BAD_REQUEST, code, "Syscall %.*s unsupported %s", STR_ARG(name), where);
+	return err_set(
+	    e, ST_BAD_REQUEST, code, "Syscall %.*s unsupported %s", STR_ARG(name), where);
 }
 
 static bool
@@ -265,8 +266,10 @@ convex_js_syscall(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst 
 	else if (strcmp(name, "storage/getBlob") == 0)
 		what = "storage.get()";
 	if (what)
-		js_throw_fmt(ctx, JSE_ERROR, "Can't use %s in queries and mutations. Please consider using "
-		    "an action. See https://docs.convex.dev/functions/actions for more details.", what);
+		js_throw_fmt(ctx, JSE_ERROR,
+		    "Can't use %s in queries and mutations. Please consider using "
+		    "an action. See https://docs.convex.dev/functions/actions for more details.",
+		    what);
 	else
 		js_throw_uncatchable(ctx, "Unknown JS syscall: %s", name);
 	JS_FreeCString(ctx, name);

@@ -30,7 +30,8 @@ check_version(const struct json *args, const char *method, struct err *e)
 	TRY(syscall_opt_str(args, "version", method, &version, e));
 	if (!version.p || is_semver(version))
 		return ST_OK;
-	err_set(e, ST_BAD_REQUEST, "InvalidArgument", "Invalid client version %.*s", STR_ARG(version));
+	err_set(
+	    e, ST_BAD_REQUEST, "InvalidArgument", "Invalid client version %.*s", STR_ARG(version));
 	return syscall_bad(e, "version", method);
 }
 

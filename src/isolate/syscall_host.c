@@ -19,7 +19,8 @@ address(const struct json *args, const char *method, struct nested_call *c, stru
 	else if (c->reference.n)
 		c->name = STR_EMPTY;
 	if (!c->name.n && !c->reference.n && !c->handle.n)
-		return err_set(e, ST_BAD_REQUEST, "InvalidArgument", "Missing required argument 'name'");
+		return err_set(
+		    e, ST_BAD_REQUEST, "InvalidArgument", "Missing required argument 'name'");
 	return ST_OK;
 }
 

@@ -9,27 +9,27 @@
 #define CODE_IDENT "InvalidIdentifier"
 #define IDENT_MAX  64
 
-/* "{before}{s}{between}{char at}{after}", or with the character first. */
+/* "{head}{s}{mid}{char at}{tail}"; with `char_first` the character comes before s. */
 static status
-bad_char(struct err *e, const char *code, str s, size_t at, const char *format_head, bool char_first,
-    const char *format_mid, const char *format_tail)
+bad_char(struct err *e, const char *code, str s, size_t at, bool char_first, const char *head,
+    const char *mid, const char *tail)
 {
 	struct buf b;
 
 	if (!e)
 		return ST_BAD_REQUEST;
 	buf_init(&b, BUF_MAX_DEFAULT);
-	buf_addz(&b, format_head);
+	buf_addz(&b, head);
 	if (char_first)
 		print_char(&b, str_from(s, at));
 	else
 		buf_add(&b, s);
-	buf_addz(&b, format_mid);
+	buf_addz(&b, mid);
 	if (char_first)
 		buf_add(&b, s);
 	else
 		print_char(&b, str_from(s, at));
-	buf_addz(&b, format_tail);
+	buf_addz(&b, tail);
 	err_set_str(e, ST_BAD_REQUEST, code, buf_str(&b));
 	buf_clear(&b);
 	return ST_BAD_REQUEST;
@@ -67,7 +67,7 @@ field_name_check(str name, struct err *e)
 
 		while ((uint8_t)name.p[bad] >= 0x20 && (uint8_t)name.p[bad] <= 0x7E)
 			bad++;
-		return bad_char(e, CODE_FIELD, name, bad, "Field name ", false,
+		return bad_char(e, CODE_FIELD, name, bad, false, "Field name ",
 		    " has invalid character ",
 		    ": Field names can only contain non-control ASCII characters");
 	}
@@ -91,15 +91,16 @@ identifier_check(str s, struct err *e)
 	if (s.n == 0)
 		return err_set(e, ST_BAD_REQUEST, CODE_IDENT, "Identifier cannot be empty");
 	if (!is_letter(s.p[0]) && s.p[0] != '_')
-		return bad_char(e, CODE_IDENT, s, 0, "Invalid first character ", true, " in ",
+		return bad_char(e, CODE_IDENT, s, 0, true, "Invalid first character ", " in ",
 		    ": Identifiers must start with an alphabetic character or underscore");
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
 		if (!is_letter(c) && c != '_' && (c < '0' || c > '9'))
-			return bad_char(e, CODE_IDENT, s, i, "Identifier ", false,
+			return bad_char(e, CODE_IDENT, s, i, false, "Identifier ",
 			    " has invalid character ",
-			    ": Identifiers can only contain alphanumeric characters or underscores");
+			    ": Identifiers can only contain alphanumeric characters or "
+			    "underscores");
 		if (c != '_')
 			underscores_only = false;
 	}

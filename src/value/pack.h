@@ -48,7 +48,8 @@ struct pack {
 	VEC(struct pack_member) order;   /* private: for sorting */
 	struct buf              scratch; /* private: for sorting */
 	struct err              err;     /* first violation; its arena is the pack's */
-	bool                    trusted; /* skip name rules and limits: system documents, stored data */
+	/* Skip name rules and limits: for system documents and stored data. */
+	bool                    trusted;
 };
 
 void pack_init(struct pack *p);

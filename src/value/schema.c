@@ -206,7 +206,8 @@ read_index(const struct reader *r, const struct json *j, const struct list *list
 		return missing(r, "indexDescriptor");
 	if (identifier_check(name, NULL) != ST_OK)
 		return err_set(r->e, ST_BAD_REQUEST, "InvalidIndexName",
-		    "Invalid index name: \"%.*s\". Identifiers must be 64 characters or less, start "
+		    "Invalid index name: \"%.*s\". Identifiers must be 64 characters or less, "
+		    "start "
 		    "with a letter, and only contain letters, digits, underscores.",
 		    STR_ARG(name));
 	*x = (struct index_def){ .name = arena_str(r->arena, name), .kind = list->kind,

@@ -144,7 +144,8 @@ read_record(struct arena *a, const struct json *j, struct validator *v, struct e
 	TRY(read_field(a, values, v, 1, &optional, e));
 	TRY(check_record_keys(v->members[0], e));
 	if (optional)
-		return err_set(e, ST_BAD_REQUEST, BAD_RECORD, "Records cannot have optional values");
+		return err_set(e, ST_BAD_REQUEST, BAD_RECORD,
+		    "Records cannot have optional values");
 	return ST_OK;
 }
 

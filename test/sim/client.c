@@ -126,7 +126,7 @@ new_op(struct client *c)
 {
 	struct sim *s = c->s;
 	struct op   o = { .request = c->next_request++ };
-	uint32_t    x = draw(s, ACCOUNTS), y = (x + 1 + draw(s, ACCOUNTS - 1)) % ACCOUNTS;
+	uint32_t    x = draw(s, s->owners), y = (x + 1 + draw(s, s->owners - 1)) % s->owners;
 
 	snprintf(o.name, sizeof o.name, "c%u-%u", c->no, c->next_op++);
 	switch (draw(s, 8)) {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "functions/runner_int.h"
 
 #define PATIENCE_NS (600 * 1000 * MS) /* for the clients to come to rest */
 #define REST_NS     (5 * 1000 * MS)   /* in which everything must be reflected */
@@ -59,27 +60,38 @@ clock_event(struct sim *s, void *arg, uint64_t n)
 	after(s, latency(s, 500 * MS), clock_event, NULL, 0);
 }
 
+/* Each subscription is in the index exactly while it lives. */
+static void
+step(struct sim *s)
+{
+	must(world_step(s));
+	if (s->server.up && s->world.steps % 64 == 0)
+		subs_check(s->server.runner->subs);
+}
+
 static void
 run(struct sim *s, uint64_t steps)
 {
-	uint64_t until;
+	static const uint32_t owners[] = { 2, 5, ACCOUNTS };
+	uint64_t              until;
 
+	s->owners = owners[draw(s, COUNT_OF(owners))];
 	server_init(s);
 	server_start(s);
 	clients_start(s);
 	after(s, 50 * MS + latency(s, 200 * MS), crash_event, NULL, 0);
 	after(s, latency(s, 500 * MS), clock_event, NULL, 0);
 	while (s->world.steps < steps)
-		must(world_step(s));
+		step(s);
 	s->ending = true;
 	until = s->world.now + PATIENCE_NS;
 	while (!clients_quiet(s)) {
 		if (s->world.now > until)
 			sim_fail(s, "the clients do not come to rest");
-		must(world_step(s));
+		step(s);
 	}
 	for (until = s->world.now + REST_NS; s->world.now < until;)
-		must(world_step(s));
+		step(s);
 	checker_database(s);
 	clients_check_end(s);
 }

@@ -237,6 +237,7 @@ struct sim {
 	struct server  server;
 	struct client  clients[CLIENTS];
 	uint64_t       seed;
+	uint32_t       owners; /* that are written to: few are hot */
 	bool           ending; /* no new operations, no more faults */
 	bool           over;   /* nothing has an effect any more */
 	uint64_t       ncommits, nretries, nrefusals, ncrashes, ntransitions, ndrops;

@@ -28,7 +28,8 @@ add(struct fnlog *l, const char *path, const char *line)
 	r->kind = UDF_QUERY;
 	r->kind_known = true;
 	r->value_json = S("1");
-	loglines_add(&r->logs, &(struct logline){ .level = LINE_LOG, .nmessages = 1, .messages = &message });
+	loglines_add(
+	    &r->logs, &(struct logline){ .level = LINE_LOG, .nmessages = 1, .messages = &message });
 	r->nlines = 1;
 	r->lines = ARENA_ARRAY(r->arena, str, 1);
 	r->lines[0] = arena_fmt(r->arena, "[LOG] %s", line);
@@ -94,7 +95,9 @@ TEST(forms_and_filters)
 	add(l, "m.js:a", "'x'");
 	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
 	list = entries(a, &b, &cursor);
-	CHECK_STR(json_get(json_get(&list->items[0], "logLines")->items, "messages")->items[0].string, S("'x'"));
+	CHECK_STR(
+	    json_get(json_get(&list->items[0], "logLines")->items, "messages")->items[0].string,
+	    S("'x'"));
 	buf_reset(&b);
 	CHECK(fnlog_read(l, 0, true, S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f"), S("4"), &b));
 	CHECK_EQ(entries(a, &b, &cursor)->n, 1);

@@ -177,7 +177,8 @@ TEST(range_errors)
 		    "BoundsOnMultipleFields",
 		    "Upper and lower bounds in `range` can only be applied to a single index "
 		    "field. This query against index t.by_a_b attempted to set a range bound on "
-		    "both \"a\" and \"b\". Consider using `filter` instead. See " SEE " for more info." },
+		    "both \"a\" and \"b\". Consider using `filter` instead. See " SEE
+		    " for more info." },
 		{ RANGE("by_a", R("Eq", "b", "1")), "FieldNotInIndex",
 		    "The index range included a comparison with \"b\", but t.by_a with fields "
 		    "[\"a\", \"_creationTime\"] doesn't index this field. For more information see "

@@ -579,6 +579,42 @@ TEST(components_are_separate)
 	fix_close(&f);
 }
 
+/* What exists once is found from every component by system functions; what each component has
+ * of its own is not confused with the root's. */
+TEST(system_tables_in_components)
+{
+	static const char variables[] =
+	    "{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"_environment_variables\","
+	    "\"order\":null},\"operators\":[]}";
+	static const char modules[] =
+	    "{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"_modules\",\"order\":null},"
+	    "\"operators\":[]}";
+	struct uid  other = { { 1, 2, 3 } };
+	struct fix  f;
+	struct txn *t;
+	struct doc *d;
+	str         id;
+
+	fix_open(&f);
+	t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
+	id = sys_insert(&f, t, "_environment_variables", fix_val(&f, "{\"name\":\"A\"}"));
+	sys_insert(&f, t, "_modules", fix_val(&f, "{\"path\":\"a.js\",\"deleted\":null}"));
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin_as(&f, true, true, other);
+	CHECK_QUERY(&f, t, variables, "name", "\"A\"");
+	CHECK_EQ(txn_get(t, STR_EMPTY, id, false, &d, &f.err), ST_OK);
+	CHECK(d != NULL);
+	CHECK_QUERY(&f, t, modules, "path", "");
+	CHECK_EQ(ddl_create_namespace(t, &f.err), ST_OK);
+	sys_insert(&f, t, "_modules", fix_val(&f, "{\"path\":\"b.js\",\"deleted\":null}"));
+	CHECK_QUERY(&f, t, modules, "path", "\"b.js\"");
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin_as(&f, false, true, (struct uid){ { 0 } });
+	CHECK_QUERY(&f, t, modules, "path", "\"a.js\"");
+	txn_free(t);
+	fix_close(&f);
+}
+
 /* 03 checklist 31: an error that a mutation catches rolls back the writes of the nested one and
  * nothing else; what it read stays read. */
 TEST(rollback_of_a_nested_mutation)
@@ -732,5 +768,5 @@ TEST_RUN(T(first_insert_creates_the_table), T(table_numbers_count_up_and_are_not
     T(creation_times_increase), T(get_of_what_is_not_there), T(patch_and_replace),
     T(idle_patch_commits_nothing), T(system_fields_may_only_be_repeated), T(refused_writes),
     T(document_bounds), T(virtual_tables), T(private_system_tables), T(normalize_id),
-    T(components_are_separate), T(rollback_of_a_nested_mutation), T(writes_coalesce),
+    T(components_are_separate), T(system_tables_in_components), T(rollback_of_a_nested_mutation), T(writes_coalesce),
     T(commit_timestamps), T(count))

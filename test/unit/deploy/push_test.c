@@ -23,22 +23,35 @@ TEST(auth_config_shapes)
 		const char *why, *in, *out; /* out NULL: refused */
 	} rows[] = {
 		{ "no providers", "{\"providers\":[]}", "[]" },
-		{ "oidc without type", "{\"providers\":[{\"domain\":\"https://a.test\",\"applicationID\":\"x\"}]}",
+		{ "oidc without type",
+		    "{\"providers\":[{\"domain\":\"https://a.test\",\"applicationID\":\"x\"}]}",
 		    "[{\"applicationID\":\"x\",\"domain\":\"https://a.test\"}]" },
-		{ "a domain gets https", "{\"providers\":[{\"domain\":\"a.test\",\"applicationID\":\"x\"}]}",
+		{ "a domain gets https",
+		    "{\"providers\":[{\"domain\":\"a.test\",\"applicationID\":\"x\"}]}",
 		    "[{\"applicationID\":\"x\",\"domain\":\"https://a.test\"}]" },
-		{ "customJwt", "{\"providers\":[{\"type\":\"customJwt\",\"issuer\":\"https://i.test\","
-		               "\"jwks\":\"https://i.test/jwks\",\"algorithm\":\"RS256\"}]}",
+		{ "customJwt",
+		    "{\"providers\":[{\"type\":\"customJwt\",\"issuer\":\"https://i.test\","
+		    "\"jwks\":\"https://i.test/jwks\",\"algorithm\":\"RS256\"}]}",
 		    "[{\"type\":\"customJwt\",\"applicationID\":null,\"issuer\":\"https://i.test\","
 		    "\"jwks\":\"https://i.test/jwks\",\"algorithm\":\"RS256\"}]" },
-		{ "misspelt applicationID", "{\"providers\":[{\"domain\":\"https://a.test\",\"applicationId\":\"x\"}]}", NULL },
-		{ "domain on customJwt", "{\"providers\":[{\"type\":\"customJwt\",\"domain\":\"https://a.test\"}]}", NULL },
-		{ "issuer on oidc", "{\"providers\":[{\"issuer\":\"https://a.test\",\"applicationID\":\"x\"}]}", NULL },
+		{ "misspelt applicationID",
+		    "{\"providers\":[{\"domain\":\"https://a.test\",\"applicationId\":\"x\"}]}",
+		    NULL },
+		{ "domain on customJwt",
+		    "{\"providers\":[{\"type\":\"customJwt\",\"domain\":\"https://a.test\"}]}",
+		    NULL },
+		{ "issuer on oidc",
+		    "{\"providers\":[{\"issuer\":\"https://a.test\",\"applicationID\":\"x\"}]}",
+		    NULL },
 		{ "unknown type", "{\"providers\":[{\"type\":\"saml\"}]}", NULL },
-		{ "unknown algorithm", "{\"providers\":[{\"type\":\"customJwt\",\"issuer\":\"https://i.test\","
-		                       "\"jwks\":\"https://i.test/jwks\",\"algorithm\":\"HS256\"}]}", NULL },
+		{ "unknown algorithm",
+		    "{\"providers\":[{\"type\":\"customJwt\",\"issuer\":\"https://i.test\","
+		    "\"jwks\":\"https://i.test/jwks\",\"algorithm\":\"HS256\"}]}",
+		    NULL },
 		{ "no list", "{}", NULL },
-		{ "a quoted domain", "{\"providers\":[{\"domain\":\"\\\"a.test\\\"\",\"applicationID\":\"x\"}]}", NULL },
+		{ "a quoted domain",
+		    "{\"providers\":[{\"domain\":\"\\\"a.test\\\"\",\"applicationID\":\"x\"}]}",
+		    NULL },
 	};
 	struct arena *a = arena_new();
 
@@ -61,7 +74,8 @@ TEST(auth_config_shapes)
  * becomes RaceDetected). */
 TEST(push_table_is_bounded)
 {
-	struct deploy *d = deploy_new(&(struct deploy_opts){ .cloud_url = S("u"), .site_url = S("s") });
+	struct deploy *d =
+	    deploy_new(&(struct deploy_opts){ .cloud_url = S("u"), .site_url = S("s") });
 
 	for (int i = 0; i < PUSHES_MAX + 3; i++) {
 		struct push *p = push_new();

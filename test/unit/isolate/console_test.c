@@ -84,7 +84,8 @@ TEST(console_has_nine_methods)
 	struct world w;
 
 	world_open(&w);
-	EVAL("console.debug(1); console.error(2); console.info(3); console.log(4, 'b'); console.warn();"
+	EVAL("console.debug(1); console.error(2); console.info(3); console.log(4, 'b'); "
+	     "console.warn();"
 	     "return [Object.keys(console).sort().join(), typeof console.table]",
 	    "[\"debug,error,info,log,time,timeEnd,timeLog,trace,warn\",\"undefined\"]");
 	CHECK_EQ(w.res.logs.lines.n, 5);
@@ -106,7 +107,8 @@ TEST(console_times_and_traces)
 
 	world_open(&w);
 	EVAL("console.time('x'); console.time('x'); console.timeLog('x', {}); console.timeEnd('x');"
-	     "console.timeEnd('x'); console.time(); console.timeEnd(); console.trace('here', 1)", "null");
+	     "console.timeEnd('x'); console.time(); console.timeEnd(); console.trace('here', 1)",
+	    "null");
 	CHECK_EQ(w.res.logs.lines.n, 6);
 	CHECK_EQ(line(&w, 0)->level, LINE_WARN);
 	CHECK_STRZ(line(&w, 0)->messages[0], "Timer 'x' already exists");
@@ -143,8 +145,10 @@ TEST(prelude_passes_the_smoke_test)
 	struct world w;
 
 	world_open(&w);
-	EVAL("return [typeof Convex.asyncSyscall === 'function', self === globalThis, typeof crypto.subtle,"
-	     "typeof fetch, typeof Buffer, typeof window, new DOMException('m','AbortError') instanceof Error,"
+	EVAL("return [typeof Convex.asyncSyscall === 'function', self === globalThis, typeof "
+	     "crypto.subtle,"
+	     "typeof fetch, typeof Buffer, typeof window, new DOMException('m','AbortError') "
+	     "instanceof Error,"
 	     "new Date(0).toISOString(), Object.prototype.toString.call(new URL('http://a/')),"
 	     "new TextEncoder().encode('€').length]",
 	    "[true,true,\"object\",\"function\",\"undefined\",\"undefined\",true,"
@@ -161,16 +165,20 @@ TEST(time_and_randomness_come_from_the_run)
 	EVAL("return [Date.now(), new Date().getTime(), Date.now() === Date.now(), typeof Date()]",
 	    "[1700000000123.0,1700000000123.0,true,\"string\"]");
 	CHECK(w.res.observed_time && !w.res.observed_rng);
-	EVAL("const r = Math.random(); return [r >= 0 && r < 1, r !== Math.random()]", "[true,true]");
+	EVAL("const r = Math.random(); return [r >= 0 && r < 1, r !== Math.random()]",
+	    "[true,true]");
 	CHECK(w.res.observed_rng && !w.res.observed_time);
 	EVAL("const a = crypto.getRandomValues(new Uint32Array(4));"
-	     "return [a.some((x) => x > 0), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/"
-	     ".test(crypto.randomUUID())]", "[true,true]");
+	     "return [a.some((x) => x > 0), "
+	     "/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/"
+	     ".test(crypto.randomUUID())]",
+	    "[true,true]");
 	CHECK(w.res.observed_rng);
 	EVAL("try { crypto.getRandomValues(new Float64Array(1)) } catch (e) { return e.name }",
 	    "\"TypeMismatchError\"");
 	EVAL("try { crypto.getRandomValues(new Uint8Array(65537)) } catch (e) { return e.message }",
-	    "\"Byte length (65537) exceeds the number of bytes of entropy available via this API (65536)\"");
+	    "\"Byte length (65537) exceeds the number of bytes of entropy available via this API "
+	    "(65536)\"");
 	world_close(&w);
 }
 
@@ -181,11 +189,13 @@ TEST(dates_are_utc)
 
 	world_open(&w);
 	EVAL("class D extends Date {}; const d = new Date(2024, 0, 15, 10);"
-	     "return [String(d), d.toTimeString(), d.toISOString(), d.getTimezoneOffset(), new D(5) instanceof D,"
+	     "return [String(d), d.toTimeString(), d.toISOString(), d.getTimezoneOffset(), new "
+	     "D(5) instanceof D,"
 	     "new D() instanceof Date, Date.name, Date.length, d.constructor === Date,"
 	     "String(new Date(NaN)), Date.UTC(1970, 0, 1), typeof Date.parse('2024-01-01T00:00')]",
 	    "[\"Mon Jan 15 2024 10:00:00 GMT+0000 (Coordinated Universal Time)\","
-	    "\"10:00:00 GMT+0000 (Coordinated Universal Time)\",\"2024-01-15T10:00:00.000Z\",0.0,true,true,"
+	    "\"10:00:00 GMT+0000 (Coordinated Universal "
+	    "Time)\",\"2024-01-15T10:00:00.000Z\",0.0,true,true,"
 	    "\"Date\",7.0,true,\"Invalid Date\",0.0,\"number\"]");
 	world_close(&w);
 }
@@ -193,8 +203,10 @@ TEST(dates_are_utc)
 /* 04 checklist 25: what needs an action is refused, timers as unhandled rejections. */
 TEST(actions_only_operations_are_refused)
 {
-	static const char *const text = "! Uncaught Error: Can't use %s in queries and mutations. Please "
-	    "consider using an action. See https://docs.convex.dev/functions/actions for more details.";
+	static const char *const text =
+	    "! Uncaught Error: Can't use %s in queries and mutations. Please "
+	    "consider using an action. See https://docs.convex.dev/functions/actions for more "
+	    "details.";
 	struct world w;
 	char         want[300];
 
@@ -206,7 +218,8 @@ TEST(actions_only_operations_are_refused)
 	snprintf(want, sizeof want, text, "setInterval");
 	EVAL("try { setInterval(() => 1, 5) } catch {}", want);
 	snprintf(want, sizeof want, text, "cryptographic randomness");
-	EVAL("await crypto.subtle.generateKey({name: 'HMAC', hash: 'SHA-256'}, true, ['sign'])", want);
+	EVAL("await crypto.subtle.generateKey({name: 'HMAC', hash: 'SHA-256'}, true, ['sign'])",
+	    want);
 	EVAL("clearTimeout(1); clearInterval(2); return 1", "1.0");
 	world_close(&w);
 }
@@ -221,8 +234,9 @@ TEST(eval_throws_and_foreign_globals_are_absent)
 	     "() => (0, eval)('1'), () => new (async () => {}).constructor('')])"
 	     "{ try { f(); r.push('ran') } catch (e) { r.push(e instanceof Error) } } return r",
 	    "[true,true,true,true]");
-	EVAL("return [typeof Buffer, typeof window, typeof require, typeof navigator, typeof global,"
-	     "typeof setImmediate, typeof WebSocket, typeof CustomEvent, typeof __host]",
+	EVAL(
+	    "return [typeof Buffer, typeof window, typeof require, typeof navigator, typeof global,"
+	    "typeof setImmediate, typeof WebSocket, typeof CustomEvent, typeof __host]",
 	    "[\"undefined\",\"undefined\",\"undefined\",\"undefined\",\"undefined\",\"undefined\","
 	    "\"undefined\",\"undefined\",\"undefined\"]");
 	world_close(&w);
@@ -236,10 +250,13 @@ TEST(process_env_is_a_proxy)
 	world_open(&w);
 	world_env(&w, "A_VARIABLE", "value");
 	EVAL("process.env.STORED = 'x'; return [process.env.A_VARIABLE, typeof process.env.NOPE,"
-	     "process.env.CONVEX_CLOUD_URL, Object.keys(process.env).filter((k) => k !== 'STORED').length,"
-	     "'A_VARIABLE' in process.env, typeof process.env.inspect, typeof process.env[Symbol.iterator],"
+	     "process.env.CONVEX_CLOUD_URL, Object.keys(process.env).filter((k) => k !== "
+	     "'STORED').length,"
+	     "'A_VARIABLE' in process.env, typeof process.env.inspect, typeof "
+	     "process.env[Symbol.iterator],"
 	     "typeof process.env.STORED]",
-	    "[\"value\",\"undefined\",\"http://127.0.0.1:3210\",0.0,false,\"function\",\"undefined\","
+	    "[\"value\",\"undefined\",\"http://"
+	    "127.0.0.1:3210\",0.0,false,\"function\",\"undefined\","
 	    "\"undefined\"]");
 	EVAL("try { process.env['bad name'] } catch (e) { return e instanceof Error }", "true");
 	world_close(&w);
@@ -252,7 +269,8 @@ TEST(missing_members_end_the_run)
 
 	world_open(&w);
 	EVAL("try { performance.timing } catch {} finally { console.log('finally') } return 1",
-	    "! Not implemented: get timing for Performance. Consider calling an action defined in Node.js "
+	    "! Not implemented: get timing for Performance. Consider calling an action defined in "
+	    "Node.js "
 	    "instead (https://docs.convex.dev/functions/actions).");
 	CHECK_EQ(w.res.logs.lines.n, 0);
 	EVAL("structuredClone(1, {transfer: []})", "! structuredClone with transfer not supported");
@@ -267,23 +285,30 @@ TEST(subtle_digests_and_signs)
 	struct world w;
 
 	world_open(&w);
-#define HEX "const hex = (b) => Array.from(new Uint8Array(b), (x) => x.toString(16).padStart(2, '0')).join('');" \
+#define HEX                                                                                        \
+	"const hex = (b) => Array.from(new Uint8Array(b), (x) => x.toString(16).padStart(2, "      \
+	"'0')).join('');"                                                                          \
 	"const text = (s) => new TextEncoder().encode(s);"
 	EVAL(HEX "return hex(await crypto.subtle.digest('SHA-256', text('abc')))",
 	    "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"");
 	EVAL(HEX "return hex(await crypto.subtle.digest({name: 'sha-1'}, text('abc').buffer))",
 	    "\"a9993e364706816aba3e25717850c26c9cd0d89d\"");
 	EVAL(HEX "return (await crypto.subtle.digest('SHA-512', text('abc'))).byteLength", "64.0");
-	EVAL(HEX "const k = await crypto.subtle.importKey('raw', text('Jefe'), {name: 'HMAC', hash: 'SHA-256'},"
-	     "true, ['sign', 'verify']); const data = text('what do ya want for nothing?');"
-	     "const s = await crypto.subtle.sign('HMAC', k, data);"
-	     "return [hex(s), await crypto.subtle.verify('HMAC', k, s, data),"
-	     "await crypto.subtle.verify('HMAC', k, new Uint8Array(32), data),"
-	     "(await crypto.subtle.exportKey('jwk', k)).k, k.algorithm.length, k instanceof CryptoKey]",
-	    "[\"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843\",true,false,\"SmVmZQ\",32.0,true]");
-	EVAL("try { await crypto.subtle.digest('MD5', new Uint8Array()) } catch (e) { return e.name }",
+	EVAL(HEX "const k = await crypto.subtle.importKey('raw', text('Jefe'), {name: 'HMAC', "
+		 "hash: 'SHA-256'},"
+		 "true, ['sign', 'verify']); const data = text('what do ya want for nothing?');"
+		 "const s = await crypto.subtle.sign('HMAC', k, data);"
+		 "return [hex(s), await crypto.subtle.verify('HMAC', k, s, data),"
+		 "await crypto.subtle.verify('HMAC', k, new Uint8Array(32), data),"
+		 "(await crypto.subtle.exportKey('jwk', k)).k, k.algorithm.length, k instanceof "
+		 "CryptoKey]",
+	    "[\"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843\",true,false,"
+	    "\"SmVmZQ\",32.0,true]");
+	EVAL("try { await crypto.subtle.digest('MD5', new Uint8Array()) } catch (e) { return "
+	     "e.name }",
 	    "\"NotSupportedError\"");
-	EVAL("try { new CryptoKey() } catch (e) { return String(e) }", "\"TypeError: Illegal constructor\"");
+	EVAL("try { new CryptoKey() } catch (e) { return String(e) }",
+	    "\"TypeError: Illegal constructor\"");
 	world_close(&w);
 }
 
@@ -294,20 +319,28 @@ TEST(text_codecs_follow_the_standard)
 
 	world_open(&w);
 	EVAL("const d = (...b) => new TextDecoder().decode(new Uint8Array(b));"
-	     "return [d(0xef, 0xbb, 0xbf, 0x61), d(0xf0, 0x9f, 0x92, 0xa9), d(0xf0, 0x9f, 0x41), d(0xc0, 0x80),"
+	     "return [d(0xef, 0xbb, 0xbf, 0x61), d(0xf0, 0x9f, 0x92, 0xa9), d(0xf0, 0x9f, 0x41), "
+	     "d(0xc0, 0x80),"
 	     "d(0xed, 0xa0, 0x80).length, d(0xff), d(), new TextDecoder().decode(undefined)]",
-	    "[\"a\",\"\360\237\222\251\",\"\357\277\275A\",\"\357\277\275\357\277\275\",3.0,\"\357\277\275\",\"\",\"\"]");
-	EVAL("const d = new TextDecoder(); const r = []; for (const b of [[0xe2], [0x82], [0xac, 0x21]])"
+	    "[\"a\",\"\360\237\222\251\",\"\357\277\275A\",\"\357\277\275\357\277\275\",3.0,"
+	    "\"\357\277\275\",\"\",\"\"]");
+	EVAL("const d = new TextDecoder(); const r = []; for (const b of [[0xe2], [0x82], [0xac, "
+	     "0x21]])"
 	     "r.push(d.decode(new Uint8Array(b), {stream: true})); r.push(d.decode()); return r",
 	    "[\"\",\"\",\"€!\",\"\"]");
-	EVAL("try { new TextDecoder('utf-8', {fatal: true}).decode(new Uint8Array([255])) } catch (e) { return e.name }",
+	EVAL("try { new TextDecoder('utf-8', {fatal: true}).decode(new Uint8Array([255])) } catch "
+	     "(e) { return e.name }",
 	    "\"TypeError\"");
-	EVAL("const d = new TextDecoder('utf-16le'); return [d.decode(new Uint8Array([0x3d, 0xd8, 0xa9, 0xdc])),"
-	     "d.decode(new Uint8Array([0x00, 0xd8])), new TextDecoder('LATIN1 ').decode(new Uint8Array([0xe9, 0x80])),"
+	EVAL("const d = new TextDecoder('utf-16le'); return [d.decode(new Uint8Array([0x3d, 0xd8, "
+	     "0xa9, 0xdc])),"
+	     "d.decode(new Uint8Array([0x00, 0xd8])), new TextDecoder('LATIN1 ').decode(new "
+	     "Uint8Array([0xe9, 0x80])),"
 	     "new TextDecoder('utf-16be').decode(new Uint8Array([0x20, 0xac])), d.encoding]",
 	    "[\"\360\237\222\251\",\"\357\277\275\",\"é€\",\"€\",\"utf-16le\"]");
-	EVAL("try { new TextDecoder('nope') } catch (e) { return e instanceof RangeError }", "true");
-	EVAL("const e = new TextEncoder(); const u = new Uint8Array(5); const r = e.encodeInto('a€€', u);"
+	EVAL(
+	    "try { new TextDecoder('nope') } catch (e) { return e instanceof RangeError }", "true");
+	EVAL("const e = new TextEncoder(); const u = new Uint8Array(5); const r = "
+	     "e.encodeInto('a€€', u);"
 	     "return [Array.from(e.encode('\\ud800x')), r.read, r.written, e.encode().length]",
 	    "[[239.0,191.0,189.0,120.0],2.0,4.0,0.0]");
 	world_close(&w);
@@ -320,29 +353,43 @@ TEST(web_classes_work)
 
 	world_open(&w);
 	EVAL("const u = new URL('../b?x=1&y=%20#h', 'https://u:p@Example.com:8080/a/c/d');"
-	     "u.searchParams.append('z', 'é'); return [u.href, u.host, [...u.searchParams.keys()].join(),"
-	     "URL.canParse('nope'), new URLSearchParams({a: '1 2'}).toString(), new URLSearchParams('a=1&a=2').getAll('a')]",
-	    "[\"https://u:p@example.com:8080/a/b?x=1&y=+&z=%C3%A9#h\",\"example.com:8080\",\"x,y,z\",false,"
+	     "u.searchParams.append('z', 'é'); return [u.href, u.host, "
+	     "[...u.searchParams.keys()].join(),"
+	     "URL.canParse('nope'), new URLSearchParams({a: '1 2'}).toString(), new "
+	     "URLSearchParams('a=1&a=2').getAll('a')]",
+	    "[\"https://u:p@example.com:8080/a/"
+	    "b?x=1&y=+&z=%C3%A9#h\",\"example.com:8080\",\"x,y,z\",false,"
 	    "\"a=1+2\",[\"1\",\"2\"]]");
-	EVAL("const c = new AbortController(); let n = 0; c.signal.addEventListener('abort', () => n++);"
-	     "c.abort(); c.abort(); let name; try { c.signal.throwIfAborted() } catch (e) { name = e.name }"
-	     "return [n, c.signal.aborted, name, typeof AbortSignal.abort, AbortSignal.any([c.signal]).aborted]",
+	EVAL("const c = new AbortController(); let n = 0; c.signal.addEventListener('abort', () => "
+	     "n++);"
+	     "c.abort(); c.abort(); let name; try { c.signal.throwIfAborted() } catch (e) { name = "
+	     "e.name }"
+	     "return [n, c.signal.aborted, name, typeof AbortSignal.abort, "
+	     "AbortSignal.any([c.signal]).aborted]",
 	    "[1.0,true,\"AbortError\",\"undefined\",true]");
-	EVAL("const t = new EventTarget(); const r = []; t.addEventListener('x', (e) => r.push(e.type), {once: true});"
+	EVAL("const t = new EventTarget(); const r = []; t.addEventListener('x', (e) => "
+	     "r.push(e.type), {once: true});"
 	     "t.dispatchEvent(new Event('x')); t.dispatchEvent(new Event('x'));"
-	     "return [r.length, typeof addEventListener, new Event('a', {cancelable: true}).cancelable]",
+	     "return [r.length, typeof addEventListener, new Event('a', {cancelable: "
+	     "true}).cancelable]",
 	    "[1.0,\"function\",true]");
-	EVAL("const h = new Headers({B: '1', a: ' 2 '}); h.append('b', '3'); h.append('set-cookie', 'x');"
+	EVAL("const h = new Headers({B: '1', a: ' 2 '}); h.append('b', '3'); "
+	     "h.append('set-cookie', 'x');"
 	     "return [[...h], h.get('B'), h.getSetCookie(), h.has('nope')]",
-	    "[[[\"b\",\"1\"],[\"a\",\"2\"],[\"b\",\"3\"],[\"set-cookie\",\"x\"]],\"1, 3\",[\"x\"],false]");
-	EVAL("const m = new Map([[{a: 1}, new Set([1n])]]); const o = {m, d: new Date(5), r: /x/gi, e: new TypeError('t'),"
+	    "[[[\"b\",\"1\"],[\"a\",\"2\"],[\"b\",\"3\"],[\"set-cookie\",\"x\"]],\"1, "
+	    "3\",[\"x\"],false]");
+	EVAL("const m = new Map([[{a: 1}, new Set([1n])]]); const o = {m, d: new Date(5), r: "
+	     "/x/gi, e: new TypeError('t'),"
 	     "b: new Uint8Array([1, 2]).buffer}; o.self = o; const c = structuredClone(o);"
 	     "let failed; try { structuredClone(() => 1) } catch (e) { failed = e.name }"
-	     "return [c !== o, c.self === c, [...c.m.keys()][0].a, c.d.getTime(), String(c.r), c.e instanceof TypeError,"
+	     "return [c !== o, c.self === c, [...c.m.keys()][0].a, c.d.getTime(), String(c.r), c.e "
+	     "instanceof TypeError,"
 	     "c.e.message, c.b.byteLength, failed]",
 	    "[true,true,1.0,5.0,\"/x/gi\",true,\"t\",2.0,\"DataCloneError\"]");
-	EVAL("const w = new WeakRef({a: 1}); let n = 0; const f = new FinalizationRegistry(() => n++);"
-	     "f.register({}, 1); return [w.deref().a, n, f.unregister({})]", "[1.0,0.0,false]");
+	EVAL("const w = new WeakRef({a: 1}); let n = 0; const f = new FinalizationRegistry(() => "
+	     "n++);"
+	     "f.register({}, 1); return [w.deref().a, n, f.unregister({})]",
+	    "[1.0,0.0,false]");
 	EVAL("return [atob(btoa('hi')), performance.now() >= 0, performance.timeOrigin > 0,"
 	     "performance.mark('m').entryType, performance.getEntries().length]",
 	    "[\"hi\",true,true,\"mark\",1.0]");

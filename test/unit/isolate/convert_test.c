@@ -134,28 +134,39 @@ TEST(refusals_have_the_npm_texts)
 		const char *script, *want;
 	} rows[] = {
 		{ "undefined", "! undefined is not a valid Convex value." TYPES },
-		{ "[undefined]", "! undefined is not a valid Convex value (present at path [0] in original "
+		{ "[undefined]",
+		    "! undefined is not a valid Convex value (present at path [0] in original "
 		    "object [\"undefined\"])." TYPES },
 		{ "({a: [{b: undefined}], f: () => 1, s: Symbol('x'), n: 1n, u: [undefined]})",
-		    "! Function \"[Function]\" is not a supported Convex type (present at path .f in original "
-		    "object {\"a\":[{\"b\":\"undefined\"}],\"f\":\"[Function]\",\"s\":\"Symbol(x)\",\"n\":\"1n\","
+		    "! Function \"[Function]\" is not a supported Convex type (present at path .f "
+		    "in original "
+		    "object "
+		    "{\"a\":[{\"b\":\"undefined\"}],\"f\":\"[Function]\",\"s\":\"Symbol(x)\",\"n\":"
+		    "\"1n\","
 		    "\"u\":[\"undefined\"]})." TYPES },
 		{ "new Set([1, 'a'])", "! Set[1,\"a\"] is not a supported Convex type." },
-		{ "[new Map([[1, 2]])]", "! Map[[1,2]] is not a supported Convex type (present at path [0] in "
+		{ "[new Map([[1, 2]])]",
+		    "! Map[[1,2]] is not a supported Convex type (present at path [0] in "
 		    "original object [{}])." TYPES },
-		{ "new Date(0)", "! Date \"1970-01-01T00:00:00.000Z\" is not a supported Convex type." },
+		{ "new Date(0)",
+		    "! Date \"1970-01-01T00:00:00.000Z\" is not a supported Convex type." },
 		{ "Symbol('x')", "! Symbol \"Symbol(x)\" is not a supported Convex type." },
 		{ "new (class {})", "! {} is not a supported Convex type." },
 		{ "new Uint8Array(1)", "! Uint8Array {\"0\":0} is not a supported Convex type." },
-		{ "2n**63n", "! BigInt 9223372036854775808 does not fit into a 64-bit signed integer." },
+		{ "2n**63n",
+		    "! BigInt 9223372036854775808 does not fit into a 64-bit signed integer." },
 		{ "({$a: 1})", "! Field name $a starts with a '$', which is reserved." },
-		{ "({'a\\nb': 1})", "! Field name a\nb has invalid character '\n': Field names can only contain "
+		{ "({'a\\nb': 1})",
+		    "! Field name a\nb has invalid character '\n': Field names can only contain "
 		    "non-control ASCII characters" },
-		{ "({'€': 1})", "! Field name € has invalid character '€': Field names can only contain "
+		{ "({'€': 1})",
+		    "! Field name € has invalid character '€': Field names can only contain "
 		    "non-control ASCII characters" },
 		{ "'\\ud800'", "! Received invalid json: lone surrogate in a string" },
-		{ "new Array(8193).fill(0)", "! Array length is too long (8193 > maximum length 8192)" },
-		{ "new Array(4294967295)", "! Array length is too long (4294967295 > maximum length 8192)" },
+		{ "new Array(8193).fill(0)",
+		    "! Array length is too long (8193 > maximum length 8192)" },
+		{ "new Array(4294967295)",
+		    "! Array length is too long (4294967295 > maximum length 8192)" },
 		{ "Object.fromEntries(Array.from({length: 1025}, (_, i) => ['f' + i, 1]))",
 		    "! Object has too many fields (1025 > maximum number 1024)" },
 		{ "let d = 1; for (let i = 0; i < 65; i++) d = [d]; d",
@@ -166,9 +177,12 @@ TEST(refusals_have_the_npm_texts)
 		{ "new Proxy({}, {getPrototypeOf() { throw new Error('proto') }})", "! proto" },
 		{ "new Proxy([], {get() { throw new Error('length') }})", "! length" },
 		{ "const p = Proxy.revocable({}, {}); p.revoke(); p.proxy", NULL },
-		{ "({a: {toString() { throw 1 }, toJSON() { throw new Error('json') }, f() {}}, b: new Set()})", NULL },
+		{ "({a: {toString() { throw 1 }, toJSON() { throw new Error('json') }, f() {}}, b: "
+		  "new Set()})",
+		    NULL },
 		{ "class T {} Object.defineProperty(T.prototype, 'constructor',"
-		    "{get() { throw new Error('ctor') }}); new T()", "! ctor" },
+		  "{get() { throw new Error('ctor') }}); new T()",
+		    "! ctor" },
 	};
 	struct bench b;
 
@@ -215,7 +229,8 @@ TEST(undefined_has_its_places)
 	CHECK_STRZ(convert(&b, JS_UNDEFINED, TO_VAL_UNDEFINED_OK, &out), "{\"$undefined\":null}");
 	CHECK_EQ(val_kind(out), VAL_UNDEFINED);
 	v = eval(&b, "({a: undefined, b: {c: undefined}, d: 1})");
-	CHECK_STRZ(convert(&b, v, TO_VAL_PATCH, &out), "{\"a\":{\"$undefined\":null},\"b\":{},\"d\":1.0}");
+	CHECK_STRZ(
+	    convert(&b, v, TO_VAL_PATCH, &out), "{\"a\":{\"$undefined\":null},\"b\":{},\"d\":1.0}");
 	CHECK_STRZ(convert(&b, v, TO_VAL_UNDEFINED_OK, &out), "{\"b\":{},\"d\":1.0}");
 	JS_FreeValue(b.en->ctx, v);
 	v = eval(&b, "[undefined]");

@@ -9,11 +9,12 @@ push(struct world *w, const char *kind, const char *body)
 	struct buf b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
-	buf_addz(&b, HELPERS
-	    "const sync = (n, a) => { try { return JSON.parse(Convex.syscall(n, JSON.stringify(a))) }"
-	    " catch (e) { return e.message } };"
-	    "const async = (n, a) => Convex.asyncSyscall(n, JSON.stringify(a)).then(JSON.parse, (e) =>"
-	    " e.data === undefined ? e.message : [e.message, e.data]);");
+	buf_addz(&b, HELPERS "const sync = (n, a) => { try { return JSON.parse(Convex.syscall(n, "
+			     "JSON.stringify(a))) }"
+			     " catch (e) { return e.message } };"
+			     "const async = (n, a) => Convex.asyncSyscall(n, "
+			     "JSON.stringify(a)).then(JSON.parse, (e) =>"
+			     " e.data === undefined ? e.message : [e.message, e.data]);");
 	buf_fmt(&b, "export const f = %s(async (ctx, args) => {", kind);
 	buf_addz(&b, body);
 	buf_addz(&b, "});");
@@ -42,9 +43,12 @@ TEST(unknown_operations_say_so)
 	QUERY("return [sync('1.0/nope', {}), await async('1.0/nope', {}), sync('1.0/get', {}),"
 	      "await async('1.0/queryStream', {}), await async('1.0/actions/query', {}),"
 	      "await async('1.0/createServiceToken', {}), await async('1.0/getServiceUrl', {})]",
-	    "[\"Unknown operation 1.0/nope\",\"Unknown async operation 1.0/nope\",\"Unknown operation 1.0/get\","
-	    "\"Unknown async operation 1.0/queryStream\",\"Unknown async operation 1.0/actions/query\","
-	    "\"Unknown async operation 1.0/createServiceToken\",\"Unknown async operation 1.0/getServiceUrl\"]");
+	    "[\"Unknown operation 1.0/nope\",\"Unknown async operation 1.0/nope\",\"Unknown "
+	    "operation 1.0/get\","
+	    "\"Unknown async operation 1.0/queryStream\",\"Unknown async operation "
+	    "1.0/actions/query\","
+	    "\"Unknown async operation 1.0/createServiceToken\",\"Unknown async operation "
+	    "1.0/getServiceUrl\"]");
 	world_close(&w);
 }
 
@@ -56,12 +60,14 @@ TEST(arguments_are_checked)
 
 	world_open(&w);
 	QUERY("const r = []; for (const t of ['', '{', '\"\\ud800\"'])"
-	      "try { Convex.syscall('1.0/queryStream', t) } catch (e) { r.push(e.message.slice(0, 22)) } return r",
+	      "try { Convex.syscall('1.0/queryStream', t) } catch (e) { r.push(e.message.slice(0, "
+	      "22)) } return r",
 	    "[\"Received invalid json:\",\"Received invalid json:\",\"Received invalid json:\"]");
 	push(&w, "query", "try { Convex.syscall('1.0/queryStream') } catch { return 1 }");
 	e = err_in(w.arena);
 	CHECK_EQ(world_run_in(&w, NULL, UDF_QUERY, "m.js", "f", "[{}]", &e), ST_INTERNAL);
-	push(&w, "query", "try { await Convex.asyncSyscall('1.0/get', '{}', 1) } catch { return 1 }");
+	push(&w, "query",
+	    "try { await Convex.asyncSyscall('1.0/get', '{}', 1) } catch { return 1 }");
 	e = err_in(w.arena);
 	CHECK_EQ(world_run_in(&w, NULL, UDF_QUERY, "m.js", "f", "[{}]", &e), ST_INTERNAL);
 	world_close(&w);
@@ -76,19 +82,23 @@ TEST(argument_errors_name_argument_and_method)
 		{ "get", "{}", "Invalid arguments for `db.get`: missing field `id`" },
 		{ "get", "{id: 5}", "Invalid argument `id` for `db.get`: expected a string" },
 		{ "get", "{id: 'x', isSystem: true}",
-		    "Invalid argument `id` for `db.system.get`: Unable to decode ID: Invalid ID length 1" },
+		    "Invalid argument `id` for `db.system.get`: Unable to decode ID: Invalid ID "
+		    "length 1" },
 		{ "get", "{id: 'x', version: 'nope'}",
 		    "Invalid argument `version` for `db.get`: Invalid client version nope" },
 		{ "insert", "{table: 't', value: 5}",
 		    "Invalid argument `value` for `db.insert`: Value must be an Object" },
-		{ "insert", "{table: 't'}", "Invalid arguments for `db.insert`: missing field `value`" },
+		{ "insert", "{table: 't'}",
+		    "Invalid arguments for `db.insert`: missing field `value`" },
 		{ "insert", "{table: 't', value: {a: {$undefined: null}}}", NULL },
 		{ "insert", "{table: 't', value: {$a: 1}}", NULL },
 		{ "shallowMerge", "{id: 'x', value: {}}",
-		    "Invalid argument `id` for `db.patch`: Unable to decode ID: Invalid ID length 1" },
+		    "Invalid argument `id` for `db.patch`: Unable to decode ID: Invalid ID length "
+		    "1" },
 		{ "remove", "{}", "Invalid arguments for `db.delete`: missing field `id`" },
 		{ "queryStreamNext", "{queryId: 7}", "in-progress query not found" },
-		{ "queryStreamNext", "{}", "Invalid arguments for `queryStreamNext`: missing field `queryId`" },
+		{ "queryStreamNext", "{}",
+		    "Invalid arguments for `queryStreamNext`: missing field `queryId`" },
 		{ "queryPage", "{query: 5, cursor: null, pageSize: 1}", NULL },
 		{ "runUdf", "{udfType: 'query', args: {}}", "Missing required argument 'name'" },
 		{ "runUdf", "{udfType: 'action', args: {}, name: 'a:b'}",
@@ -107,7 +117,8 @@ TEST(argument_errors_name_argument_and_method)
 		char body[300];
 		str  got;
 
-		snprintf(body, sizeof body, "return await async('1.0/%s', %s)", rows[i].name, rows[i].args);
+		snprintf(body, sizeof body, "return await async('1.0/%s', %s)", rows[i].name,
+		    rows[i].args);
 		got = eval(&w, UDF_MUTATION, body);
 		CHECK(got.n > 2 && got.p[0] == '"');
 		if (rows[i].want)
@@ -129,20 +140,27 @@ TEST(the_recorded_trace_replays)
 	world_open(&w);
 	MUTATION(
 	    "const v = '1.48.0', one = {$integer: 'AQAAAAAAAAA='};"
-	    "const {_id} = await async('1.0/insert', {table: 'msgs', value: {b: {$bytes: 'AAA='}, t: one}});"
-	    "const got = await async('1.0/get', {id: _id, isSystem: false, version: v, table: 'msgs'});"
-	    "const merged = await async('1.0/shallowMerge', {id: _id, value: {b: {$undefined: null}, c: 1}});"
+	    "const {_id} = await async('1.0/insert', {table: 'msgs', value: {b: {$bytes: 'AAA='}, "
+	    "t: one}});"
+	    "const got = await async('1.0/get', {id: _id, isSystem: false, version: v, table: "
+	    "'msgs'});"
+	    "const merged = await async('1.0/shallowMerge', {id: _id, value: {b: {$undefined: "
+	    "null}, c: 1}});"
 	    "const replaced = await async('1.0/replace', {id: _id, value: {z: 1}, table: 'msgs'});"
-	    "const page = await async('1.0/queryPage', {query: {source: {type: 'FullTableScan', tableName: 'msgs',"
-	    " order: null}, operators: []}, cursor: null, endCursor: null, pageSize: 10, maximumRowsRead: null, version: v});"
+	    "const page = await async('1.0/queryPage', {query: {source: {type: 'FullTableScan', "
+	    "tableName: 'msgs',"
+	    " order: null}, operators: []}, cursor: null, endCursor: null, pageSize: 10, "
+	    "maximumRowsRead: null, version: v});"
 	    "const removed = await async('1.0/remove', {id: _id, table: 'msgs'});"
 	    "const names = (d) => Object.keys(d).filter((k) => k[0] !== '_').join();"
-	    "return [names(got), JSON.stringify(got.t), names(merged), merged.c, names(replaced), page.page.length, page.isDone,"
+	    "return [names(got), JSON.stringify(got.t), names(merged), merged.c, names(replaced), "
+	    "page.page.length, page.isDone,"
 	    " page.splitCursor, page.pageStatus, names(removed),"
 	    " await async('1.0/get', {id: _id, isSystem: false}),"
 	    " await async('1.0/getUserIdentity', {requestId: ''}),"
 	    " await async('1.0/auditLog', {body: {}, version: v})]",
-	    "[\"b,t\",\"{\\\"$integer\\\":\\\"AQAAAAAAAAA=\\\"}\",\"c,t\",1.0,\"z\",1.0,true,null,null,"
+	    "[\"b,t\",\"{\\\"$integer\\\":\\\"AQAAAAAAAAA=\\\"}\",\"c,t\",1.0,\"z\",1.0,true,null,"
+	    "null,"
 	    "\"z\",null,null,null]");
 	world_close(&w);
 }
@@ -153,16 +171,20 @@ TEST(query_streams_open_and_close)
 	struct world w;
 
 	world_open(&w);
-	MUTATION(
-	    "for (const n of [1, 2]) await async('1.0/insert', {table: 't', value: {n}});"
-	    "const query = {source: {type: 'FullTableScan', tableName: 't', order: 'desc'}, operators: [{limit: 5},"
-	    " {filter: {$gt: [{$field: 'n'}, {$literal: 0}]}}]};"
-	    "const a = sync('1.0/queryStream', {query, version: '1.48.0'}), b = sync('1.0/queryStream', {query});"
-	    "const next = async () => { const {value, done} = await async_(a); return [value && value.n, done] };"
-	    "const async_ = (q) => async('1.0/queryStreamNext', q);"
-	    "return [a, b, await next(), await next(), await next(), await next(),"
-	    " sync('1.0/queryCleanup', a), sync('1.0/queryCleanup', a), await async_(a), sync('1.0/queryCleanup', {queryId: 99})]",
-	    "[{\"queryId\":0.0},{\"queryId\":1.0},[2.0,false],[1.0,false],[null,true],[null,true],true,false,"
+	MUTATION("for (const n of [1, 2]) await async('1.0/insert', {table: 't', value: {n}});"
+		 "const query = {source: {type: 'FullTableScan', tableName: 't', order: 'desc'}, "
+		 "operators: [{limit: 5},"
+		 " {filter: {$gt: [{$field: 'n'}, {$literal: 0}]}}]};"
+		 "const a = sync('1.0/queryStream', {query, version: '1.48.0'}), b = "
+		 "sync('1.0/queryStream', {query});"
+		 "const next = async () => { const {value, done} = await async_(a); return [value "
+		 "&& value.n, done] };"
+		 "const async_ = (q) => async('1.0/queryStreamNext', q);"
+		 "return [a, b, await next(), await next(), await next(), await next(),"
+		 " sync('1.0/queryCleanup', a), sync('1.0/queryCleanup', a), await async_(a), "
+		 "sync('1.0/queryCleanup', {queryId: 99})]",
+	    "[{\"queryId\":0.0},{\"queryId\":1.0},[2.0,false],[1.0,false],[null,true],[null,true],"
+	    "true,false,"
 	    "\"in-progress query not found\",false]");
 	world_close(&w);
 }
@@ -173,7 +195,8 @@ TEST(missing_things_are_not_errors)
 	struct world w;
 
 	world_open(&w);
-	QUERY("return [await async('1.0/get', {id: 'j57000820c20a1g7104gm2rc1m70ynr8', isSystem: false}),"
+	QUERY("return [await async('1.0/get', {id: 'j57000820c20a1g7104gm2rc1m70ynr8', isSystem: "
+	      "false}),"
 	      "await async('1.0/count', {table: 'nothing'}),"
 	      "sync('1.0/db/normalizeId', {table: 'nothing', idString: 'no id'})]",
 	    "[null,0.0,{\"id\":null}]");
@@ -207,14 +230,16 @@ TEST(rejections_carry_message_and_data)
 	w.host.nested = nested;
 	QUERY("return [await async('1.0/runUdf', {udfType: 'query', name: 'a:b', args: {x: 1}}),"
 	      "(await async('1.0/runUdf', {udfType: 'query', name: 'fail:data', args: {}}))[0],"
-	      "typeof (await async('1.0/runUdf', {udfType: 'query', name: 'fail:data', args: {}}))[1].n.$integer,"
+	      "typeof (await async('1.0/runUdf', {udfType: 'query', name: 'fail:data', args: "
+	      "{}}))[1].n.$integer,"
 	      "await async('1.0/runUdf', {udfType: 'mutation', name: 'a:b', args: {}}),"
 	      "await async('1.0/runUdf', {udfType: 'snapshotQuery', name: 'a:b', args: {}})]",
 	    "[{\"x\":1.0},\"Uncaught ConvexError: x\\n\",\"string\","
 	    "\"Cannot call a Mutation function from a Query function\","
 	    "\"Cannot call a SnapshotQuery function from a Query function\"]");
-	push(&w, "query", "try { await async('1.0/runUdf', {udfType: 'query', name: 'fail:system', args: {}}) }"
-	                  " finally { console.log('seen') } return 1");
+	push(&w, "query",
+	    "try { await async('1.0/runUdf', {udfType: 'query', name: 'fail:system', args: {}}) }"
+	    " finally { console.log('seen') } return 1");
 	e = err_in(w.arena);
 	CHECK_EQ(world_run_in(&w, NULL, UDF_QUERY, "m.js", "f", "[{}]", &e), ST_OVERLOADED);
 	CHECK_STRZ(e.text, "too busy");
@@ -229,13 +254,15 @@ TEST(queries_are_read_only)
 
 	world_open(&w);
 	QUERY("return [await async('1.0/insert', {table: 't', value: {}}),"
-	      "await async('1.0/schedule', {name: 'a:b', ts: 1, args: {}}), await async('1.0/cancel_job', {id: 'x'}),"
+	      "await async('1.0/schedule', {name: 'a:b', ts: 1, args: {}}), await "
+	      "async('1.0/cancel_job', {id: 'x'}),"
 	      "await async('1.0/getRequestMetadata', {})]",
 	    "[\"`db.insert` is not allowed here: queries cannot write to the database\","
 	    "\"`scheduler` is not allowed here: queries cannot write to the database\","
 	    "\"`scheduler` is not allowed here: queries cannot write to the database\","
 	    "\"Cannot get request metadata in a Query\"]");
-	QUERY("return [sync('1.0/componentArgument', {name: 'x'}), sync('1.0/requireOperation', {operation: 'x'})]",
+	QUERY("return [sync('1.0/componentArgument', {name: 'x'}), sync('1.0/requireOperation', "
+	      "{operation: 'x'})]",
 	    "[\"Component arguments are not available within the app\",{}]");
 	CHECK(w.res.observed_identity);
 	world_close(&w);
@@ -248,11 +275,14 @@ TEST(import_queues_asynchronous_operations)
 	struct world w;
 
 	world_open(&w);
-	world_push(&w, "m.js", HELPERS
-	    "let refused; try { Convex.syscall('1.0/queryStream', '{}') } catch (e) { refused = e.message }"
+	world_push(&w, "m.js",
+	    HELPERS
+	    "let refused; try { Convex.syscall('1.0/queryStream', '{}') } catch (e) { refused = "
+	    "e.message }"
 	    "let seen = 'nothing yet';"
 	    "Convex.asyncSyscall('1.0/count', '{\"table\":\"t\"}').then((n) => { seen = n });"
-	    "export const f = query(async () => { const before = seen; await null; await null; await null; await null;"
+	    "export const f = query(async () => { const before = seen; await null; await null; "
+	    "await null; await null;"
 	    " return [refused, before, seen] });");
 	for (int i = 0; i < 2; i++) {
 		world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");

@@ -42,7 +42,8 @@ schema_of(const char *text)
 #define STR_               "{'type':'string'}"
 #define VECTOR             "{'type':'array','value':{'type':'number'}}"
 #define DB(name, fields)   "{'indexDescriptor':'" name "','fields':[" fields "]}"
-#define SE(name, f, flt)   "{'indexDescriptor':'" name "','searchField':'" f "','filterFields':[" flt "]}"
+#define SE(name, f, flt)                                                                          \
+	"{'indexDescriptor':'" name "','searchField':'" f "','filterFields':[" flt "]}"
 #define VE(name, f, d)                                                                            \
 	"{'indexDescriptor':'" name "','vectorField':'" f "','dimensions':" d ",'filterFields':[]}"
 #define NONE               "'indexes':[]"
@@ -52,9 +53,12 @@ schema_of(const char *text)
 TEST(schemas_round_trip)
 {
 	const struct schema *s = schema_of(
-	    "{'tables':[{'tableName':'messages','indexes':[{'indexDescriptor':'by_channel','fields':"
-	    "['channel','author.name']}],'stagedDbIndexes':[{'indexDescriptor':'a','fields':['.x.']}],"
-	    "'searchIndexes':[{'indexDescriptor':'search_body','searchField':'body','filterFields':["
+	    "{'tables':[{'tableName':'messages','indexes':[{'indexDescriptor':'by_channel',"
+	    "'fields':"
+	    "['channel','author.name']}],'stagedDbIndexes':[{'indexDescriptor':'a',"
+	    "'fields':['.x.']}],"
+	    "'searchIndexes':[{'indexDescriptor':'search_body','searchField':'body',"
+	    "'filterFields':["
 	    "'b','channel','b']}],'stagedSearchIndexes':null,'vectorIndexes':[{'indexDescriptor':"
 	    "'by_emb','vectorField':'emb','dimension':1536,'filterFields':[]}],'documentType':null,"
 	    "'stagedDocumentType':{'type':'nonsense'},'color':1},{'tableName':'a','indexes':[]}]}");
@@ -65,7 +69,8 @@ TEST(schemas_round_trip)
 	    "'by_channel','fields':['channel','author.name','_creationTime']}],"
 	    "'stagedDbIndexes':[{'indexDescriptor':'a','fields':['x','_creationTime']}],"
 	    "'searchIndexes':[{'indexDescriptor':'search_body','searchField':'body','filterFields':"
-	    "['b','channel']}],'stagedSearchIndexes':[],'vectorIndexes':[{'indexDescriptor':'by_emb',"
+	    "['b','channel']}],'stagedSearchIndexes':[],"
+	    "'vectorIndexes':[{'indexDescriptor':'by_emb',"
 	    "'vectorField':'emb','dimensions':1536,'filterFields':[]}],'stagedVectorIndexes':[],"
 	    "'documentType':null}],'schemaValidation':false}";
 	const struct schema    *back;
@@ -152,7 +157,8 @@ TEST(schemas_check_indexes)
 		{ T_(NONE ",'searchIndexes':[" SE("i", "x", F15 ",'p','q'") "]"),
 		    "IndexTooManyFilterFields",
 		    "In table 't': Search indexes may have up to 16 filter fields." },
-		{ T_(NONE ",'vectorIndexes':[" VE("i", "x", "1") "]"), "InvalidVectorDimensionError",
+		{ T_(NONE ",'vectorIndexes':[" VE("i", "x", "1") "]"),
+		    "InvalidVectorDimensionError",
 		    "In table 't': Dimensions 1 must be between 2 and 4096." },
 		{ T_(NONE ",'stagedVectorIndexes':[" VE("i", "x", "4097") "]"),
 		    "InvalidVectorDimensionError",
@@ -165,52 +171,64 @@ TEST(schemas_check_indexes)
 		    "In table 't': In index 'i': Duplicate field 'a'. Index fields must be unique "
 		    "within an index." },
 		{ T_("'indexes':[" DB("b", "'x'") "," DB("a", "'x'") "]"), "IndexNotUnique",
-		    "In table 't' index 'b' and index 'a' have the same fields. Indexes must be unique "
+		    "In table 't' index 'b' and index 'a' have the same fields. Indexes must be "
+		    "unique "
 		    "within a table." },
 		{ T_(NONE ",'searchIndexes':[" SE("a", "x", "'f','g'") "],'stagedSearchIndexes':["
 			SE("b", "x", "'g','f'") "]"),
 		    "SearchIndexFieldNotUnique",
-		    "In table 't' search index 'b' and search index 'a' have the same `searchField`. "
+		    "In table 't' search index 'b' and search index 'a' have the same "
+		    "`searchField`. "
 		    "Search index fields must be unique within a table. You should combine the\n"
-		    "             indexes with the same `searchField` into one index containing all "
+		    "             indexes with the same `searchField` into one index containing "
+		    "all "
 		    "`filterField`s and then use different subsets of the `filterField`s at query "
 		    "time." },
 		{ T_(NONE ",'vectorIndexes':[" VE("a", "x", "2") "," VE("b", "x", "2") "]"),
 		    "VectorIndexFieldNotUnique",
-		    "In table 't' vector index 'b' and vector index 'a' have the same `vectorField`. "
+		    "In table 't' vector index 'b' and vector index 'a' have the same "
+		    "`vectorField`. "
 		    "Vector index fields must be unique within a table. You should combine the\n"
-		    "             indexes with the same `vectorField` into one index containing all "
+		    "             indexes with the same `vectorField` into one index containing "
+		    "all "
 		    "`filterField`s and then use different subsets of the `filterField`s at query "
 		    "time." },
 		{ T_("'indexes':[" DB("i", "'a','_id'") "]"), "IndexFieldsContainId",
-		    "In table 't': In index 'i': `_id` is not a valid index field. To load documents "
+		    "In table 't': In index 'i': `_id` is not a valid index field. To load "
+		    "documents "
 		    "by ID, use `db.get(id)`." },
 		{ T_("'indexes':[" DB("i", "'a','_creationTime'") "]"),
 		    "IndexFieldsContainCreationTime",
-		    "`_creationTime` is automatically added to the end of each index. It should not be "
-		    "added explicitly in the index definition. See https://docs.convex.dev/using/indexes "
+		    "`_creationTime` is automatically added to the end of each index. It should "
+		    "not be "
+		    "added explicitly in the index definition. See "
+		    "https://docs.convex.dev/using/indexes "
 		    "for more details." },
 		{ T_("'indexes':[" DB("i", "'a._x'") "]"), "IndexFieldNameReserved",
 		    "Reserved fields (starting with `_`) are not allowed in indexes." },
 		{ T_("'indexes':[" DB("i", "'_x.a'") "]"), "IndexFieldNameReserved",
 		    "Reserved fields (starting with `_`) are not allowed in indexes." },
 		{ T_("'indexes':[" DB("by_id", "'a'") "]"), "IndexNameReserved",
-		    "In table 't' cannot name an index 'by_id' because the name is reserved. Indexes may "
+		    "In table 't' cannot name an index 'by_id' because the name is reserved. "
+		    "Indexes may "
 		    "not start with an underscore or be named 'by_id' or 'by_creation_time'." },
 		{ T_(NONE ",'searchIndexes':[" SE("by_creation_time", "a", "") "]"),
 		    "IndexNameReserved",
-		    "In table 't' cannot name an index 'by_creation_time' because the name is reserved. "
+		    "In table 't' cannot name an index 'by_creation_time' because the name is "
+		    "reserved. "
 		    "Indexes may not start with an underscore or be named 'by_id' or "
 		    "'by_creation_time'." },
 		{ T_("'indexes':[" DB("_i", "'a'") "]"), "IndexNameReserved",
-		    "In table 't' cannot name an index '_i' because the name is reserved. Indexes may "
+		    "In table 't' cannot name an index '_i' because the name is reserved. "
+		    "Indexes may "
 		    "not start with an underscore or be named 'by_id' or 'by_creation_time'." },
 		{ T_("'indexes':[" DB("i", "'a'") "],'searchIndexes':[" SE("i", "a", "") "]"),
 		    "IndexNamesNotUnique", "Table 't' has two or more definitions of index 'i'." },
 		{ T_("'indexes':[" DB("i", "'a'") "," DB("i", "'b'") "]"), "IndexNamesNotUnique",
 		    "Table 't' has two or more definitions of index 'i'." },
 		{ T_("'indexes':[" DB("1i", "'a'") "]"), "InvalidIndexName",
-		    "In table 't': Invalid index name: '1i'. Identifiers must be 64 characters or less, "
+		    "In table 't': Invalid index name: '1i'. Identifiers must be 64 characters "
+		    "or less, "
 		    "start with a letter, and only contain letters, digits, underscores." },
 		{ T_("'indexes':[" DB("i", "'a..b'") "]"), "InvalidIndexField",
 		    "In table 't': In index 'i': Invalid index field: 'a..b'" },
@@ -224,24 +242,29 @@ TEST(schemas_check_indexes)
 		    "contain letters, digits, and underscores." },
 		{ T_("'indexes':[" DB("i", "'a','b'") "]" DOC(FIELD("a", STR_))),
 		    "SchemaDefinitionError",
-		    "In table 't' the index 'i' is invalid because it references the field 'b' that does "
+		    "In table 't' the index 'i' is invalid because it references the field 'b' "
+		    "that does "
 		    "not exist." },
 		{ T_(NONE ",'searchIndexes':[" SE("i", "a", "'z'") "]" DOC(FIELD("a", STR_))),
 		    "SchemaDefinitionError",
-		    "In table 't' the index 'i' is invalid because it references the field 'z' that does "
+		    "In table 't' the index 'i' is invalid because it references the field 'z' "
+		    "that does "
 		    "not exist." },
 		{ T_(NONE ",'vectorIndexes':[" VE("i", "z", "2") "]" DOC(FIELD("a", STR_))),
 		    "SchemaDefinitionError",
-		    "In table 't' the index 'i' is invalid because it references the field 'z' that does "
+		    "In table 't' the index 'i' is invalid because it references the field 'z' "
+		    "that does "
 		    "not exist." },
 		{ T_(NONE ",'vectorIndexes':[" VE("i", "a", "2") "]" DOC(FIELD("a", STR_))),
 		    "SchemaDefinitionError",
-		    "In table 't' the vector index 'i' is invalid because it references the field 'a' "
+		    "In table 't' the vector index 'i' is invalid because it references the "
+		    "field 'a' "
 		    "that is neither an array of float64 or optional array of float64." },
 		{ T_(NONE DOC(FIELD("a", "{'type':'record','keys':{'type':'number'},'values':{"
 					 "'fieldType':{'type':'any'},'optional':false}}"))),
 		    "InvalidRecordType",
-		    "Invalid validator for key `a`: Records can only have string keys. Your validator "
+		    "Invalid validator for key `a`: Records can only have string keys. Your "
+		    "validator "
 		    "contains a record with key typed as `v.float64()`, which is not a subtype of "
 		    "`v.string()`" },
 		{ T_(NONE DOC(FIELD("a", "{}"))), "InvalidSchema",

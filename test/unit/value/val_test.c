@@ -54,7 +54,8 @@ TEST(packed_bytes_are_canonical)
 
 TEST(fields_are_found)
 {
-	struct val v = V("{\"a\":{\"b\":{\"c\":5}},\"ab\":1,\"arr\":[{\"b\":1}],\"\":7,\"z\":\"s\"}");
+	struct val v = V("{\"a\":{\"b\":{\"c\":5}},\"ab\":1,\"arr\":[{\"b\":1}],"
+			  "\"\":7,\"z\":\"s\"}");
 
 	CHECK(val_float64(val_get(v, S("ab"))) == 1);
 	CHECK(val_float64(val_get(v, S(""))) == 7);
@@ -430,7 +431,8 @@ TEST(field_names)
 		{ S("$a"), "Field name $a starts with '$', which is reserved." },
 		{ S("$"), "Field name $ starts with '$', which is reserved." },
 		{ S("a\x1f"),
-		    "Field name a\x1f has invalid character '\\u{1f}': Field names can only contain "
+		    "Field name a\x1f has invalid character '\\u{1f}': Field names can only "
+		    "contain "
 		    "non-control ASCII characters" },
 		{ S("\x7f"),
 		    "Field name \x7f has invalid character '\\u{7f}': Field names can only contain "
@@ -483,9 +485,11 @@ TEST(identifiers)
 			   "alphabetic character or underscore" },
 		{ S("'"), "Invalid first character '\\'' in ': Identifiers must start with an "
 			  "alphabetic character or underscore" },
-		{ S("a-b"), "Identifier a-b has invalid character '-': Identifiers can only contain "
+		{ S("a-b"),
+		    "Identifier a-b has invalid character '-': Identifiers can only contain "
 			    "alphanumeric characters or underscores" },
-		{ S("a\""), "Identifier a\" has invalid character '\"': Identifiers can only contain "
+		{ S("a\""),
+		    "Identifier a\" has invalid character '\"': Identifiers can only contain "
 			    "alphanumeric characters or underscores" },
 		{ str_of(long_name, 65), "Identifier is too long (65 > maximum 64)" },
 		{ S("__"), "Identifier __ cannot have exclusively underscores" },
@@ -519,7 +523,8 @@ TEST(values_print)
 		{ "{\"$float\":\"AAAAAAAAAIA=\"}", "-0.0" },
 		{ "true", "true" },
 		{ "\"a\\n\"", "\"a\\n\"" },
-		{ "\"'\\\"\\\\\\u0000\\u0007\\u0085\xc3\xa9\"", "\"'\\\"\\\\\\0\\u{7}\\u{85}\xc3\xa9\"" },
+		{ "\"'\\\"\\\\\\u0000\\u0007\\u0085\xc3\xa9\"",
+		    "\"'\\\"\\\\\\0\\u{7}\\u{85}\xc3\xa9\"" },
 		{ "{\"$bytes\":\"AAH/\"}", "b\"AAH/\"" },
 		{ "[]", "[]" },
 		{ "[1,\"a\"]", "[1.0, \"a\"]" },

@@ -134,7 +134,8 @@ TEST(validators_match)
 		{ OBJ(OPT("a", NUM)), "{}", true },
 		{ OBJ(OPT("a", NUM)), "{'a':1}", true },
 		{ OBJ(OPT("a", NUM)), "{'a':null}", false },
-		{ OBJ(REQ("b", NUM) "," OPT("a", STR_) "," REQ("c", NUL)), "{'b':1,'c':null}", true },
+		{ OBJ(REQ("b", NUM) "," OPT("a", STR_) "," REQ("c", NUL)),
+		    "{'b':1,'c':null}", true },
 		{ OBJ(REQ("a", OBJ(REQ("b", NUM)))), "{'a':{'b':1}}", true },
 		{ OBJ(REQ("a", OBJ(REQ("b", NUM)))), "{'a':{'b':'x'}}", false },
 		{ REC(STR_, NUM), "{}", true },
@@ -170,28 +171,34 @@ TEST(validators_explain)
 		const char *v, *value, *want;
 	} rows[] = {
 		{ OBJ(REQ("a", NUM)), "{'a':'x'}",
-		    "Value does not match validator.\nPath: .a\nValue: 'x'\nValidator: v.float64()" },
+		    "Value does not match validator.\nPath: .a\nValue: 'x'\nValidator: "
+		    "v.float64()" },
 		{ NUM, ONE,
 		    "Value does not match validator.\n\nValue: 1\nValidator: v.float64()" },
 		{ OBJ(REQ("a", NUM) "," OPT("b", ARR(STR_))), "{}",
-		    "Object is missing the required field `a`. Consider wrapping the field validator "
+		    "Object is missing the required field `a`. Consider wrapping the field "
+		    "validator "
 		    "in `v.optional(...)` if this is expected.\n\nObject: {}\nValidator: "
 		    "v.object({a: v.float64(), b: v.optional(v.array(v.string()))})" },
 		{ OBJ(REQ("o", OBJ(""))), "{'o':{'z':1,'y':null}}",
-		    "Object contains extra field `y` that is not in the validator.\nPath: .o\nObject: "
+		    "Object contains extra field `y` that is not in the validator.\nPath: "
+		    ".o\nObject: "
 		    "{y: null, z: 1.0}\nValidator: v.object({})" },
 		/* a missing or wrong declared field is reported before an extra one */
 		{ OBJ(REQ("b", NUM)), "{'a':1,'b':'x'}",
-		    "Value does not match validator.\nPath: .b\nValue: 'x'\nValidator: v.float64()" },
+		    "Value does not match validator.\nPath: .b\nValue: 'x'\nValidator: "
+		    "v.float64()" },
 		{ OBJ(REQ("a", LIT("'x'"))), "{'a':'y'}",
 		    "`'y'` does not match literal validator `v.literal('x')`.Path: .a" },
 		{ LIT("1"), "null", "`null` does not match literal validator `v.literal(1.0)`." },
 		{ LIT(ONE), "1", "`1.0` does not match literal validator `v.literal(<bigint>)`." },
 		{ ARR(ID("posts")), "[" USER_ID "]",
-		    "Found ID 'j57000820c20a1g7104gm2rc1m70ynr8' from table `users`, which does not "
+		    "Found ID 'j57000820c20a1g7104gm2rc1m70ynr8' from table `users`, which does "
+		    "not "
 		    "match the table name in validator `v.id('posts')`.Path: [0]" },
 		{ ID("posts"), FILE_ID,
-		    "Found ID 'kg2000820c20a1g7104gm2rc1m70y674' from a system table, which does not "
+		    "Found ID 'kg2000820c20a1g7104gm2rc1m70y674' from a system table, which does "
+		    "not "
 		    "match the table name in validator `v.id('posts')`." },
 		{ OBJ(REQ("a", ARR(ID("posts")))), "{'a':['x']}",
 		    "Value does not match validator.\nPath: .a[0]\nValue: 'x'\nValidator: "
@@ -261,7 +268,8 @@ TEST(validator_definitions_are_checked)
 		    "alphanumeric characters or underscores" },
 		{ OBJ(REQ("", NUM)), "InvalidIdentifier", "Identifier cannot be empty" },
 		{ OBJ(REQ("k", OBJ(REQ("j", REC(NUM, NUM))))), "InvalidRecordType",
-		    "Invalid validator for key `k`: Invalid validator for key `j`: Records can only "
+		    "Invalid validator for key `k`: Invalid validator for key `j`: Records can "
+		    "only "
 		    "have string keys. Your validator contains a record with key typed as "
 		    "`v.float64()`, which is not a subtype of `v.string()`" },
 		{ REC(UNI(STR_ "," NUM), NUM), "InvalidRecordType",
@@ -273,7 +281,8 @@ TEST(validator_definitions_are_checked)
 		{ REC(UNI(ID("users") "," LIT("'a'")), NUM), "InvalidRecordType",
 		    "Records cannot have string literal keys" },
 		{ "{'type':'record','keys':" STR_ ",'values':{'fieldType':" NUM
-		  ",'optional':true}}", "InvalidRecordType", "Records cannot have optional values" },
+		  ",'optional':true}}", "InvalidRecordType",
+		    "Records cannot have optional values" },
 		{ LIT("{'$float':'AAAAAAAA+H8='}"), "UnsupportedFloatLiteral", NULL },
 		{ LIT("{'$float':'AAAAAAAA8H8='}"), "UnsupportedFloatLiteral", NULL },
 		{ LIT("null"), "InvalidValidator", NULL },
@@ -387,7 +396,8 @@ TEST(validators_include_each_other)
 
 		if (validator_subset(a, b) != rows[i].subset)
 			fail_msg("%s within %s", rows[i].a, rows[i].b);
-		if (validator_equal(a, b) != rows[i].equal || validator_equal(b, a) != rows[i].equal)
+		if (validator_equal(a, b) != rows[i].equal ||
+		    validator_equal(b, a) != rows[i].equal)
 			fail_msg("%s equal to %s", rows[i].a, rows[i].b);
 	}
 }
@@ -442,11 +452,13 @@ TEST(validators_list_their_tables)
 	struct buf b;
 
 	buf_init(&b, 1000);
-	validator_each_id(validator_of(OBJ(REQ("a", ID("users")) "," REQ("b", ARR(UNI(ID("posts") ","
-	    NUM))) "," REQ("c", REC(ID("users"), ID("_storage"))))), join, &b);
+	validator_each_id(validator_of(OBJ(REQ("a", ID("users")) ","
+	    REQ("b", ARR(UNI(ID("posts") "," NUM))) ","
+	    REQ("c", REC(ID("users"), ID("_storage"))))), join, &b);
 	CHECK_STRZ(buf_str(&b), "users posts users _storage ");
 	CHECK(validator_is_any(validator_of(ANY)) && !validator_is_any(validator_of(NUM)));
-	CHECK(validator_is_object(validator_of(OBJ(""))) && !validator_is_object(validator_of(NUM)));
+	CHECK(validator_is_object(validator_of(OBJ(""))));
+	CHECK(!validator_is_object(validator_of(NUM)));
 	buf_clear(&b);
 }
 

@@ -288,7 +288,8 @@ TEST(vjson_format_names)
 	}
 }
 
-TEST_RUN_VALUES(T(vjson_forms), T(vjson_numbers_are_float64), T(vjson_refusals), T(vjson_readers_agree),
+TEST_RUN_VALUES(T(vjson_forms), T(vjson_numbers_are_float64), T(vjson_refusals),
+    T(vjson_readers_agree),
     T(vjson_tolerates_wrapped_zero), T(vjson_tokens_need_permission),
     T(vjson_reads_the_export_form), T(vjson_limits), T(vjson_random_round_trip),
     T(vjson_format_names))

@@ -1,0 +1,333 @@
+/* commitlog_recover.c - what a crash left of the commit log.
+ *
+ * Segments do not say where they belong; the sequence number of their first record does.  They
+ * are read in that order.  One whose successor begins at or below what is wanted is skipped; a
+ * hole between two of them, or an intact record behind one that does not check, means that
+ * something acknowledged is lost, and that is for the operator to decide.
+ *
+ * Thread: the one that opens.  Memory: one segment's bytes at a time.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/commitlog_int.h"
+
+struct source {
+	struct segment *segment;
+	uint64_t        first; /* sequence number of its first record; 0: none that checks */
+};
+
+struct recovery {
+	struct commitlog *l;
+	uint64_t          next; /* the sequence number that is wanted */
+	bool              chained;
+	uint32_t          check; /* head checksum of record next - 1, if `chained` */
+	status (*fn)(void *arg, const struct commitlog_record *r, struct err *e);
+	void *arg;
+	VEC(struct source) sources;
+	struct buf bytes; /* of the segment that is looked at */
+};
+
+/* --- files --- */
+
+/* The number of a segment's file name; 0: it is none. */
+static unsigned
+number_of(str file, str stem)
+{
+	uint64_t number;
+
+	if (!str_starts(file, stem) || !str_to_u64(str_from(file, stem.n), &number) ||
+	    number > 1000000000)
+		return 0;
+	return (unsigned)number;
+}
+
+/* Calls fn with the path and number of each segment. */
+static status
+each_file(const char *path, status (*fn)(void *arg, const char *file, unsigned n, struct err *e),
+    void *arg, struct err *e)
+{
+	struct arena  *a = arena_new();
+	str            whole = str_z(path), dir = S("."), name = whole, stem;
+	struct dirent *d;
+	size_t         slash;
+	DIR           *list;
+	status         st = ST_OK;
+
+	if (str_rfind_char(whole, '/', &slash)) {
+		dir = str_head(whole, slash ? slash : 1);
+		name = str_from(whole, slash + 1);
+	}
+	stem = arena_fmt(a, "%.*s.log.", STR_ARG(name));
+	list = opendir(arena_z(a, dir));
+	if (!list)
+		st = err_os(e, "open", arena_z(a, dir));
+	while (st == ST_OK && (d = readdir(list))) {
+		unsigned n = number_of(str_z(d->d_name), stem);
+
+		if (n)
+			st = fn(arg, arena_fmt(a, "%s.log.%u", path, n).p, n, e);
+	}
+	if (list)
+		closedir(list);
+	arena_free(a);
+	return st;
+}
+
+static status
+add_file(void *arg, const char *file, unsigned number, struct err *e)
+{
+	struct commitlog *l = arg;
+	struct segment   *s = MEM_NEW(struct segment);
+	size_t            n = strlen(file) + 1;
+	struct stat       sb;
+
+	s->number = number;
+	s->path = mem_alloc(n);
+	memcpy(s->path, file, n);
+	vec_push(&l->segments, s);
+	s->fd = open(file, O_RDWR | O_CLOEXEC);
+	if (s->fd < 0 || fstat(s->fd, &sb) != 0)
+		return err_os(e, "open the commit log", file);
+	s->bytes = (size_t)sb.st_size / COMMITLOG_ALIGN * COMMITLOG_ALIGN;
+	return ST_OK;
+}
+
+status
+commitlog_find_segments(struct commitlog *l, struct err *e)
+{
+	return each_file(l->path, add_file, l, e);
+}
+
+static status
+delete_file(void *arg, const char *file, unsigned number, struct err *e)
+{
+	size_t *count = arg;
+
+	(void)number;
+	(void)e;
+	*count += unlink(file) == 0;
+	return ST_OK;
+}
+
+size_t
+commitlog_delete(const char *path)
+{
+	size_t count = 0;
+
+	return each_file(path, delete_file, &count, NULL) == ST_OK ? count : 0;
+}
+
+/* --- reading --- */
+
+static status
+damaged(struct err *e, const struct segment *s, const char *what)
+{
+	return err_set(e, ST_OPERATIONAL, "CommitLogDamaged",
+	    "the commit log '%s' is damaged: %s; acknowledged transactions would be lost. "
+	    "Restore the file, or delete the database's .log files to give them up",
+	    s->path, what);
+}
+
+/* Reads up to n bytes of the file; fewer at its end. */
+static status
+load(struct recovery *rec, const struct segment *s, size_t n, struct err *e)
+{
+	buf_reset(&rec->bytes);
+	must(buf_reserve(&rec->bytes, n));
+	while (rec->bytes.n < n) {
+		ssize_t got = pread(s->fd, rec->bytes.p + rec->bytes.n, n - rec->bytes.n,
+		    (off_t)rec->bytes.n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_os(e, "read the commit log", s->path);
+		if (got == 0)
+			break;
+		rec->bytes.n += (size_t)got;
+	}
+	return ST_OK;
+}
+
+/* The record at `at` of the loaded bytes.  *ret_ok: it checks.  A newer format and another log's
+ * records are errors. */
+static status
+look(struct recovery *rec, const struct segment *s, size_t at, struct commitlog_record *ret,
+    uint32_t *ret_check, uint32_t *ret_previous, bool *ret_ok, struct err *e)
+{
+	uint64_t id;
+	status   st = commitlog_decode(
+            str_from(buf_str(&rec->bytes), at), ret, &id, ret_check, ret_previous);
+
+	*ret_ok = st == ST_OK;
+	if (st == ST_FEATURE_UNAVAILABLE)
+		return err_set(e, ST_OPERATIONAL, "CommitLogTooNew",
+		    "the commit log '%s' was written in a newer format than version %d, which this "
+		    "program knows: use the newer program that wrote it",
+		    s->path, COMMITLOG_FORMAT_VERSION);
+	if (st == ST_OK && id != rec->l->id)
+		return err_set(e, ST_OPERATIONAL, "CommitLogForeign",
+		    "the commit log '%s' belongs to another database file than '%s'", s->path,
+		    rec->l->path);
+	return ST_OK;
+}
+
+/* Fills in what the segment begins with. */
+static status
+read_first(struct recovery *rec, struct source *src, struct err *e)
+{
+	struct commitlog_record r;
+	uint32_t                check, previous;
+	bool                    ok;
+
+	TRY(load(rec, src->segment, COMMITLOG_ALIGN, e));
+	TRY(look(rec, src->segment, 0, &r, &check, &previous, &ok, e));
+	if (!ok) { /* perhaps it is longer than what was loaded */
+		TRY(load(rec, src->segment, src->segment->bytes, e));
+		TRY(look(rec, src->segment, 0, &r, &check, &previous, &ok, e));
+	}
+	src->first = ok ? r.sequence : 0;
+	return ST_OK;
+}
+
+/* Refuses intact records from `at` on that have not been delivered. */
+static status
+check_rest(struct recovery *rec, const struct segment *s, size_t at, struct err *e)
+{
+	for (; at < rec->bytes.n; at += COMMITLOG_ALIGN) {
+		struct commitlog_record r;
+		uint32_t                check, previous;
+		bool                    ok;
+
+		TRY(look(rec, s, at, &r, &check, &previous, &ok, e));
+		if (ok && r.sequence >= rec->next)
+			return damaged(e, s, "a record does not check, but a later one does");
+	}
+	return ST_OK;
+}
+
+/* Delivers the records of a segment; *ret_end is where they end, *ret_last the last one's
+ * number. */
+static status
+read_segment(struct recovery *rec, const struct source *src, size_t *ret_end, uint64_t *ret_last,
+    struct err *e)
+{
+	const struct segment *s = src->segment;
+	uint64_t              sequence = src->first;
+	uint32_t              before = 0;
+	size_t                at = 0;
+
+	TRY(load(rec, s, s->bytes, e));
+	while (at < rec->bytes.n) {
+		struct commitlog_record r;
+		uint32_t                check, previous;
+		bool                    ok;
+
+		TRY(look(rec, s, at, &r, &check, &previous, &ok, e));
+		if (!ok || r.sequence != sequence || (at > 0 && previous != before))
+			break;
+		if (r.sequence == rec->next) {
+			if (rec->chained && previous != rec->check)
+				return damaged(e, s, "two segments do not fit together");
+			TRY(rec->fn(rec->arg, &r, e));
+			rec->next++;
+		}
+		rec->chained = r.sequence + 1 == rec->next;
+		rec->check = before = check;
+		sequence++;
+		at += r.disk_bytes;
+	}
+	*ret_end = at;
+	*ret_last = sequence - 1;
+	return check_rest(rec, s, at, e);
+}
+
+static int
+by_first(const void *x, const void *y)
+{
+	const struct source *a = x, *b = y;
+
+	return (a->first > b->first) - (a->first < b->first);
+}
+
+static status
+read_all(struct recovery *rec, struct err *e)
+{
+	struct commitlog *l = rec->l;
+	size_t            n = rec->sources.n;
+
+	for (size_t i = 0; i < n; i++) {
+		struct source *src = &rec->sources.v[i];
+		size_t         end;
+		uint64_t       last;
+
+		if (src->first == 0 || (i + 1 < n && src[1].first <= rec->next))
+			continue;
+		if (src->first > rec->next)
+			return damaged(e, src->segment, "records before it are missing");
+		TRY(read_segment(rec, src, &end, &last, e));
+		src->segment->last = last;
+		if (last + 1 == rec->next) {
+			l->tail = src->segment;
+			l->at = end;
+			l->check = rec->check;
+		}
+	}
+	/* A segment that begins with rubbish was never reached by an append, or was torn by the
+	 * last one; an intact record in it says otherwise. */
+	for (size_t i = 0; i < n && rec->sources.v[i].first == 0; i++) {
+		TRY(load(rec, rec->sources.v[i].segment, rec->sources.v[i].segment->bytes, e));
+		TRY(check_rest(rec, rec->sources.v[i].segment, 0, e));
+	}
+	l->sequence = rec->next - 1;
+	return ST_OK;
+}
+
+static status
+recover(struct recovery *rec, struct err *e)
+{
+	struct commitlog *l = rec->l;
+
+	TRY(commitlog_find_segments(l, e));
+	if (l->segments.n == 0)
+		return err_set(e, ST_OPERATIONAL, "CommitLogMissing",
+		    "the database '%s' was not closed and its commit log, '%s.log.*', is missing: "
+		    "put the files back, or drop the table fresnel_log to go on without them",
+		    l->path, l->path);
+	for (size_t i = 0; i < l->segments.n; i++) {
+		struct source src = { l->segments.v[i], 0 };
+
+		TRY(read_first(rec, &src, e));
+		vec_push(&rec->sources, src);
+	}
+	qsort(rec->sources.v, rec->sources.n, sizeof *rec->sources.v, by_first);
+	return read_all(rec, e);
+}
+
+status
+commitlog_open(const struct commitlog_opts *opts, uint64_t applied,
+    status (*fn)(void *arg, const struct commitlog_record *r, struct err *e), void *arg,
+    struct commitlog **ret, struct err *e)
+{
+	struct recovery rec = {
+		.l = commitlog_new(opts), .next = applied + 1, .fn = fn, .arg = arg
+	};
+	status st;
+
+	buf_init(&rec.bytes, SIZE_MAX);
+	st = recover(&rec, e);
+	vec_clear(&rec.sources);
+	buf_clear(&rec.bytes);
+	if (st != ST_OK) {
+		commitlog_close(rec.l);
+		return st;
+	}
+	*ret = rec.l;
+	return ST_OK;
+}
