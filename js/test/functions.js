@@ -290,6 +290,12 @@ export const unbound = query(async ({ db }) => {
   return [(await get(first._id)).n, (await wrapped.get(first._id)).n, (await wrapped.query("items").first()).n];
 });
 
+export const proxied = query(async ({ db }) => {
+  const wrap = (o) => new Proxy(o, {});
+  const q = wrap(wrap(db.query("items")).withIndex("by_creation_time", (r) => wrap(r).gt("_creationTime", 0)));
+  return (await wrap(q.filter((f) => f.lt(f.field("n"), 2))).collect()).map((d) => d.n);
+});
+
 export const tables = mutation(async ({ db }) => {
   const t = db.table("values");
   const id = await t.insert({ a: 1 });
@@ -424,3 +430,5 @@ export const validated = query({
   returns: v.string(),
   handler: async (_ctx, { a }) => String(a),
 });
+
+export * from "./helpers.js";

@@ -27,16 +27,15 @@ struct query {
 	uint64_t                *left;    /* by operator: rows that a limit still lets through */
 };
 
-/* One row that survived the operators, or *ret NULL at the end.  *ret_key: its full key.
- * *ret_row: the row of the index as it was pulled, also when it did not survive and the
- * call goes on: page.c counts them through `pulled`. */
+/* How page.c looks over a query's shoulder. */
 struct query_observer {
-	/* Before each pull: false ends the query as if its source were exhausted. */
+	/* Before each pull: false ends the call with *ret NULL; the query is not exhausted. */
 	bool (*more)(void *arg);
-	/* After each pull, before the operators. */
+	/* After each pull, before the operators: the row's full key, good for the call. */
 	void (*pulled)(void *arg, str key, struct doc *row);
 	void *arg;
 };
+/* The next row that survives the operators, *ret NULL at the end.  `o` may be NULL. */
 NODISCARD status query_step(struct query *q, const struct query_observer *o, struct doc **ret,
     struct err *e);
 /* Records what was read so far; checks no limit. */

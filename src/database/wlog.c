@@ -16,6 +16,7 @@
 #define SECOND      ((ts_t)1000000000)
 #define KEEP_ALWAYS (30 * SECOND)
 #define KEEP_AT_MOST (300 * SECOND)
+#define BYTES_HARD  4 /* times max_bytes: then even the young ones go */
 
 struct wlog {
 	VEC(struct wlog_record *) log;
@@ -100,7 +101,8 @@ forget(struct wlog *w, ts_t now)
 		struct wlog_record *r = w->log.v[w->first];
 		ts_t                age = now - r->ts;
 
-		if (age < KEEP_ALWAYS || (age < KEEP_AT_MOST && w->bytes <= w->max_bytes))
+		if (w->bytes <= w->max_bytes * BYTES_HARD &&
+		    (age < KEEP_ALWAYS || (age < KEEP_AT_MOST && w->bytes <= w->max_bytes)))
 			break;
 		w->floor = r->ts;
 		w->bytes -= r->bytes;

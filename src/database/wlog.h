@@ -1,12 +1,13 @@
 /* wlog.h - the log of recent commits, in memory (spec 03 sections 5.3 and 5.8).
  *
  * One immutable record per commit, in timestamp order: the full keys that it changed and, for
- * reports, which document and function.  A record is kept for 30 s at least, then until it is
- * 300 s old or the log exceeds its bytes.
+ * reports, which document and function.  A record is kept for 30 s, then until it is 300 s old
+ * or the log exceeds its bytes; at four times its bytes it forgets even younger ones, whose
+ * transactions then start again.
  *
  * Thread: the log itself under the db's lock; records are reference-counted and may be read
  *         anywhere, so that long checks happen outside the lock on a slice of references.
- * Memory: one block per record, bounded by max_bytes beyond the first 30 s.
+ * Memory: one block per record, bounded by four times max_bytes.
  * Format: none; nothing here is written to disk.
  */
 #ifndef DATABASE_WLOG_H

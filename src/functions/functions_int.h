@@ -141,6 +141,10 @@ status request_find(struct txn *t, str session_id, uint32_t request, bool *ret_f
 status request_record(struct fn_worker *w, struct txn *t, const struct fn_call *c, str result_json,
     const struct fn_result *r, struct err *e);
 
+/* Deletes old rows, a bounded number; returns what must become durable (0: nothing).  *ret_more:
+ * there may be more of them. */
+ts_t requests_expire(struct fn_worker *w, bool *ret_more);
+
 /* --- nested.c --- */
 
 /* What a running function calls back for; one per level. */

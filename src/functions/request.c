@@ -5,10 +5,15 @@
  * its own transaction; a later one finds the row and answers from it.  Since the lookup is in
  * the read set, of two that run at the same time one conflicts and then finds the other's row.
  *
+ * Rows are deleted after two weeks, a thousand at a time.
+ *
  * Thread: the worker's.  Memory: the transaction's arena.
  * Format: _session_requests of spec 03 section 3.4.
  */
 #include "functions/functions_int.h"
+
+#define REQUEST_KEEP_MS   (14.0 * 24 * 3600 * 1000)
+#define EXPIRE_AT_A_TIME  1000
 
 static struct val
 val_of_int64(struct arena *a, int64_t v)
@@ -91,4 +96,44 @@ request_record(struct fn_worker *w, struct txn *t, const struct fn_call *c, str 
 	pack_end(p);
 	TRY(pack_done(p, &v, e));
 	return txn_sys_insert(t, S("_session_requests"), v, &id, e);
+}
+
+struct expiry {
+	struct txn *t;
+	double      before_ms;
+	size_t      n;
+	status      st;
+};
+
+static bool
+expire_row(void *arg, struct doc *d)
+{
+	struct expiry *x = arg;
+
+	if (d->creation_time >= x->before_ms || x->n == EXPIRE_AT_A_TIME)
+		return false;
+	x->n++;
+	x->st = txn_sys_delete(x->t, d->id, NULL);
+	return x->st == ST_OK;
+}
+
+ts_t
+requests_expire(struct fn_worker *w, bool *ret_more)
+{
+	struct db            *db = w->f->db;
+	const struct txn_opts o = { .snapshot = db_snapshot(db), .writable = true, .system = true,
+		.writer = S("_system/session_requests.js:expire") };
+	struct expiry         x = { .t = txn_begin(&o), .st = ST_OK,
+		.before_ms = (double)(os_now_ns(db_os(db)) / 1000000u) - REQUEST_KEEP_MS };
+	struct conflict       conflict;
+	ts_t                  ts = 0;
+	status                st;
+
+	st = txn_sys_each(x.t, S("_session_requests"), S("by_creation_time"), NULL, 0, expire_row,
+	    &x, NULL);
+	if (st == ST_OK && x.st == ST_OK && x.n)
+		st = txn_commit(x.t, &ts, &conflict, NULL);
+	*ret_more = st == ST_OK && x.st == ST_OK && x.n == EXPIRE_AT_A_TIME;
+	txn_free(x.t);
+	return ts;
 }

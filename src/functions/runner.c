@@ -8,10 +8,12 @@
  * Memory: jobs are recycled; a pending call lives until its `done` or until it is abandoned
  * and its job is back.
  */
+#include "functions/functions_int.h"
 #include "functions/runner_int.h"
 #include "runtime/metrics.h"
 
 #define CACHE_MAX_BYTES_DEFAULT ((size_t)100 << 20)
+#define EXPIRE_EVERY_NS         (3600ull * 1000000000ull)
 
 static struct metric runs =
     METRIC_COUNTER("fresnel_function_runs_total", "function calls executed");
@@ -64,6 +66,7 @@ runner_new(const struct runner_opts *opts)
 	r->entries = map_new();
 	r->processed = db_latest_ts(r->db);
 	r->durable = db_durable_ts(r->db);
+	r->expire_due_ns = os_mono_ns(r->os) + EXPIRE_EVERY_NS;
 	link_init(&r->lru);
 	link_init(&r->results);
 	link_init(&r->dirty);
@@ -448,6 +451,31 @@ task_done(struct runner *r, const struct job *j)
 	(void)runner_when_durable(r, j->task_ts, task_finish, t);
 }
 
+/* Old session requests, once an hour while there is work at all (spec 01 section 6.1). */
+static ts_t
+expire_task(struct fn_worker *w, void *arg)
+{
+	return requests_expire(w, &((struct runner *)arg)->expire_more);
+}
+
+static void
+expire_done(void *arg)
+{
+	struct runner *r = arg;
+
+	r->expiring = false;
+	r->expire_due_ns = os_mono_ns(r->os) + (r->expire_more ? 0 : EXPIRE_EVERY_NS);
+}
+
+static void
+expire_sometimes(struct runner *r)
+{
+	if (r->expiring || os_mono_ns(r->os) < r->expire_due_ns)
+		return;
+	r->expiring = true;
+	runner_task(r, expire_task, expire_done, r);
+}
+
 /* --- doors --- */
 
 void
@@ -461,6 +489,7 @@ runner_job_done(struct runner *r, struct job *j)
 		break;
 	case JOB_CALL:
 		call_done(r, j);
+		expire_sometimes(r);
 		break;
 	case JOB_QUERY:
 		finished(r, j->call, j->res, false);

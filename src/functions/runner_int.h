@@ -69,6 +69,9 @@ struct runner {
 	struct link  waits;     /* struct durable_wait, ascending ts, then in order of arrival */
 	size_t       cache_bytes, cache_max_bytes;
 
+	uint64_t     expire_due_ns; /* monotonic; when old _session_requests are next deleted */
+	bool         expiring, expire_more;
+
 	struct job  *free_jobs;
 	size_t       jobs_out, calls, tasks;
 	bool         settling, woken;

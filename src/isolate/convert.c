@@ -305,15 +305,13 @@ conv_bytes(struct conv *c, JSValueConst v)
 static bool
 is_array(JSContext *ctx, JSValueConst v)
 {
-	JSValue target;
-	bool    ret;
+	while (UNLIKELY(JS_IsProxy(v))) {
+		JSValue target = JS_GetProxyTarget(ctx, v);
 
-	if (!JS_IsProxy(v))
-		return JS_IsArray(v);
-	target = JS_GetProxyTarget(ctx, v);
-	ret = is_array(ctx, target);
-	JS_FreeValue(ctx, target);
-	return ret;
+		JS_FreeValue(ctx, target); /* the proxy keeps it alive */
+		v = target;
+	}
+	return JS_IsArray(v);
 }
 
 /* True if v is one of the containers around it. */

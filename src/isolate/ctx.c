@@ -72,6 +72,28 @@ ctx_arg_str(JSContext *ctx, JSValueConst v, const char *arg, const char *method,
 	return false;
 }
 
+void *
+ctx_payload(JSContext *ctx, JSValueConst v, JSClassID id)
+{
+	while (UNLIKELY(JS_IsProxy(v))) {
+		JSValue target = JS_GetProxyTarget(ctx, v);
+
+		JS_FreeValue(ctx, target); /* the proxy keeps it alive */
+		v = target;
+	}
+	return JS_IsObject(v) ? JS_GetOpaque(v, id) : NULL;
+}
+
+void *
+ctx_payload_this(JSContext *ctx, JSValueConst this_val, JSClassID id)
+{
+	void *ret = ctx_payload(ctx, this_val, id);
+
+	if (!ret)
+		js_throw_text(ctx, JSE_TYPE, S("this is not an object of the right class"));
+	return ret;
+}
+
 /* --- db.vars.commitTs --- */
 
 enum { PLACEHOLDER_PRIMITIVE, PLACEHOLDER_VALUE, PLACEHOLDER_STRING };

@@ -68,7 +68,7 @@ static const struct expression *
 expression_of(JSContext *ctx, JSValueConst v)
 {
 	struct engine     *en = engine_of(ctx);
-	struct expression *x = JS_IsObject(v) ? JS_GetOpaque(v, en->cx->expr) : NULL;
+	struct expression *x = ctx_payload(ctx, v, en->cx->expr);
 
 	if (x)
 		return x;
@@ -206,7 +206,7 @@ static JSValue
 expression_serialize(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
     int magic)
 {
-	struct expression *x = JS_GetOpaque2(ctx, this_val, engine_of(ctx)->cx->expr);
+	struct expression *x = ctx_payload_this(ctx, this_val, engine_of(ctx)->cx->expr);
 	struct buf         b;
 	JSValue            ret;
 

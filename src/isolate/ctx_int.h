@@ -83,6 +83,10 @@ struct method {
 bool    js_methods(JSContext *ctx, JSValueConst object, const struct method *m, size_t n, bool own);
 /* The run in progress, in its execute phase; NULL with an exception otherwise. */
 struct run *ctx_run(JSContext *ctx);
+/* What an object of this class points to, also through proxies; NULL: it is none of them. */
+void   *ctx_payload(JSContext *ctx, JSValueConst v, JSClassID id);
+/* The same for `this`: NULL with an exception. */
+void   *ctx_payload_this(JSContext *ctx, JSValueConst this_val, JSClassID id);
 /* A string argument into the run's arena; else the text of an InvalidArgument. */
 bool    ctx_arg_str(JSContext *ctx, JSValueConst v, const char *arg, const char *method, str *ret);
 /* `object`[atom] = value for new own members; takes value. False with an exception. */

@@ -38,7 +38,7 @@ query_of(JSContext *ctx, JSValueConst this_val)
 {
 	if (!ctx_run(ctx))
 		return NULL;
-	return JS_GetOpaque2(ctx, this_val, engine_of(ctx)->cx->query);
+	return ctx_payload_this(ctx, this_val, engine_of(ctx)->cx->query);
 }
 
 /* --- malformed parts: refused by the parser, at the start --- */

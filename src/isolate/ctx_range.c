@@ -80,7 +80,7 @@ static JSValue
 range_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
 	struct ctx_state  *cx = engine_of(ctx)->cx;
-	struct ranges     *from = JS_GetOpaque2(ctx, this_val, cx->range), *to;
+	struct ranges     *from = ctx_payload_this(ctx, this_val, cx->range), *to;
 	struct run        *r = from ? ctx_run(ctx) : NULL;
 	struct range_expr *v, *last;
 	JSValueConst       field = js_arg(argc, argv, 0);
@@ -109,7 +109,7 @@ range_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 static JSValue
 range_export(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
-	struct ranges *from = JS_GetOpaque2(ctx, this_val, engine_of(ctx)->cx->range);
+	struct ranges *from = ctx_payload_this(ctx, this_val, engine_of(ctx)->cx->range);
 	struct buf     b;
 	JSValue        ret;
 
@@ -168,7 +168,7 @@ ctx_ranges_of(JSContext *ctx, JSValueConst callback, struct ranges *ret)
 	JS_FreeValue(ctx, builder);
 	if (JS_IsException(result))
 		return false;
-	r = JS_IsObject(result) ? JS_GetOpaque(result, en->cx->range) : NULL;
+	r = ctx_payload(ctx, result, en->cx->range);
 	ok = r ? consume(ctx, &r->consumed, false) : refuse_foreign(ctx, result);
 	if (ok)
 		*ret = *r;
@@ -196,7 +196,7 @@ static JSValue
 search_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
 	struct ctx_state      *cx = engine_of(ctx)->cx;
-	struct search_filters *from = JS_GetOpaque2(ctx, this_val, cx->search), *to;
+	struct search_filters *from = ctx_payload_this(ctx, this_val, cx->search), *to;
 	struct run            *r = from ? ctx_run(ctx) : NULL;
 	struct val             value;
 	str                    clause;
@@ -228,7 +228,7 @@ ctx_search_of(JSContext *ctx, JSValueConst callback, str *ret_filters)
 	JS_FreeValue(ctx, builder);
 	if (JS_IsException(result))
 		return false;
-	s = JS_IsObject(result) ? JS_GetOpaque(result, en->cx->search) : NULL;
+	s = ctx_payload(ctx, result, en->cx->search);
 	ok = s ? consume(ctx, &s->consumed, true) : refuse_foreign(ctx, result);
 	if (ok)
 		*ret_filters = s->json.p ? s->json : STR_EMPTY;

@@ -267,6 +267,18 @@ stack_get(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, i
 	return JS_IsException(raw) ? raw : mapped_stack(ctx, raw);
 }
 
+/* Any value may be assigned; it becomes an own property. */
+static JSValue
+stack_set(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+	if (!JS_IsObject(this_val) || argc < 1)
+		return JS_UNDEFINED;
+	if (JS_DefinePropertyValueStr(ctx, this_val, "stack", JS_DupValue(ctx, argv[0]),
+	        JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE) < 0)
+		return JS_EXCEPTION;
+	return JS_UNDEFINED;
+}
+
 /* Error.captureStackTrace: the engine's, then mapped in place. */
 static JSValue
 stack_capture(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic,
@@ -297,12 +309,13 @@ install_getter(JSContext *ctx, JSValueConst proto)
 {
 	JSAtom               atom = JS_NewAtom(ctx, "stack");
 	JSPropertyDescriptor d;
-	JSValue              get;
+	JSValue              get, set = JS_NewCFunction(ctx, stack_set, "set stack", 1);
 
 	must(JS_GetOwnProperty(ctx, &d, proto, atom) == 1);
 	get = JS_NewCFunctionData2(ctx, stack_get, "get stack", 0, 0, 1, &d.getter);
-	must(JS_DefinePropertyGetSet(ctx, proto, atom, get, d.setter, JS_PROP_CONFIGURABLE) >= 0);
+	must(JS_DefinePropertyGetSet(ctx, proto, atom, get, set, JS_PROP_CONFIGURABLE) >= 0);
 	JS_FreeValue(ctx, d.getter);
+	JS_FreeValue(ctx, d.setter);
 	JS_FreeValue(ctx, d.value);
 	JS_FreeAtom(ctx, atom);
 }

@@ -14,7 +14,8 @@ struct body_decoder {
 	enum body_coding    coding;
 	BrotliDecoderState *brotli;
 	z_stream            z;
-	bool                z_raw_tried; /* deflate: the second guess, without zlib's header */
+	unsigned char       first[2]; /* deflate: they tell whether zlib's header is there */
+	size_t              nfirst;
 	bool                complete;
 };
 
@@ -89,16 +90,6 @@ feed_brotli(struct body_decoder *d, str bytes, struct buf *out)
 	return BODY_OK;
 }
 
-/* Some clients send "deflate" without the zlib header that it should have. */
-static bool
-retry_raw(struct body_decoder *d, const struct buf *out)
-{
-	if (d->coding != BODY_DEFLATE || d->z_raw_tried || out->n > 0)
-		return false;
-	d->z_raw_tried = true;
-	return inflateReset2(&d->z, -MAX_WBITS) == Z_OK;
-}
-
 static enum body_result
 feed_zlib(struct body_decoder *d, str bytes, struct buf *out)
 {
@@ -117,17 +108,30 @@ feed_zlib(struct body_decoder *d, str bytes, struct buf *out)
 		d->z.avail_out = (unsigned)room;
 		r = inflate(&d->z, Z_NO_FLUSH);
 		out->n += room - d->z.avail_out;
-		if (r == Z_DATA_ERROR && retry_raw(d, out)) {
-			d->z.next_in = (unsigned char *)(uintptr_t)bytes.p;
-			d->z.avail_in = (unsigned)bytes.n;
-			r = Z_OK;
-			continue;
-		}
 	} while (r == Z_OK && (d->z.avail_in > 0 || d->z.avail_out == 0));
 	d->complete = r == Z_STREAM_END;
 	if (d->complete)
 		return d->z.avail_in > 0 ? BODY_BROKEN : BODY_OK;
 	return r == Z_OK || r == Z_BUF_ERROR ? BODY_OK : BODY_BROKEN;
+}
+
+/* Some clients send "deflate" without the zlib header (RFC 1950) that it should have: the first
+ * two bytes decide. */
+static enum body_result
+feed_deflate(struct body_decoder *d, str bytes, struct buf *out)
+{
+	enum body_result r;
+
+	if (d->nfirst == 2)
+		return feed_zlib(d, bytes, out);
+	for (; d->nfirst < 2 && bytes.n > 0; bytes = str_from(bytes, 1))
+		d->first[d->nfirst++] = (unsigned char)bytes.p[0];
+	if (d->nfirst < 2)
+		return BODY_OK;
+	if ((d->first[0] & 0x0f) != Z_DEFLATED || (d->first[0] << 8 | d->first[1]) % 31 != 0)
+		must(inflateReset2(&d->z, -MAX_WBITS) == Z_OK);
+	r = feed_zlib(d, str_of(d->first, 2), out);
+	return r == BODY_OK && bytes.n > 0 ? body_decoder_feed(d, bytes, out) : r;
 }
 
 enum body_result
@@ -137,7 +141,9 @@ body_decoder_feed(struct body_decoder *d, str bytes, struct buf *out)
 		return BODY_OK;
 	if (d->complete)
 		return BODY_BROKEN; /* bytes behind the end */
-	return d->coding == BODY_BROTLI ? feed_brotli(d, bytes, out) : feed_zlib(d, bytes, out);
+	if (d->coding == BODY_BROTLI)
+		return feed_brotli(d, bytes, out);
+	return d->coding == BODY_DEFLATE ? feed_deflate(d, bytes, out) : feed_zlib(d, bytes, out);
 }
 
 bool

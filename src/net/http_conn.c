@@ -346,7 +346,7 @@ make_exchange(struct http_conn *c)
 
 		lower(base + h->name.at, h->name.n);
 		x->headers[i].name = str_of(base + h->name.at, h->name.n);
-		x->headers[i].value = str_of(base + h->value.at, h->value.n);
+		x->headers[i].value = str_trim(str_of(base + h->value.at, h->value.n));
 	}
 	return x;
 }

@@ -70,29 +70,27 @@ padded(size_t payload)
 }
 
 status
-commitlog_decode(str bytes, struct commitlog_record *ret, uint64_t *ret_id, uint32_t *ret_check,
-    uint32_t *ret_previous)
+commitlog_decode(str bytes, struct commitlog_record *ret, struct head_sums *ret_sums)
 {
 	const char *p = bytes.p;
 	size_t      n;
 
+	memset(ret, 0, sizeof *ret);
 	if (bytes.n < COMMITLOG_HEAD || memcmp(p, MAGIC, 8) != 0 ||
 	    crc32c(0, str_of(p, 60)) != get_u32(p + 60))
 		return ST_NOT_FOUND;
-	if (get_u32(p + 8) > COMMITLOG_FORMAT_VERSION)
-		return ST_FEATURE_UNAVAILABLE;
 	n = get_u32(p + 12);
-	if (n > bytes.n - COMMITLOG_HEAD ||
-	    crc32c(0, str_of(p + COMMITLOG_HEAD, n)) != get_u32(p + 48))
-		return ST_NOT_FOUND;
-	*ret_id = get_u64(p + 16);
-	*ret_check = get_u32(p + 60);
-	*ret_previous = get_u32(p + 52);
+	*ret_sums = (struct head_sums){ get_u64(p + 16), get_u32(p + 60), get_u32(p + 52) };
 	*ret = (struct commitlog_record){ .sequence = get_u64(p + 24),
 		.first_ts = get_u64(p + 32),
 		.last_ts = get_u64(p + 40),
-		.payload = str_of(p + COMMITLOG_HEAD, n),
 		.disk_bytes = padded(n) };
+	if (get_u32(p + 8) > COMMITLOG_FORMAT_VERSION)
+		return ST_FEATURE_UNAVAILABLE;
+	if (ret->disk_bytes > bytes.n ||
+	    crc32c(0, str_of(p + COMMITLOG_HEAD, n)) != get_u32(p + 48))
+		return ST_NOT_FOUND;
+	ret->payload = str_of(p + COMMITLOG_HEAD, n);
 	return ST_OK;
 }
 
@@ -206,15 +204,11 @@ commitlog_segment_free(struct segment *s)
 }
 
 static unsigned
-free_number(struct commitlog *l)
+next_number(struct commitlog *l)
 {
-	unsigned number = 1;
 	MUTEX_GUARD(&l->lock);
 
-	for (size_t i = 0; i < l->segments.n; i++)
-		if (l->segments.v[i]->number >= number)
-			number = l->segments.v[i]->number + 1;
-	return number;
+	return l->next_number++;
 }
 
 status
@@ -224,10 +218,9 @@ commitlog_add_segment(struct commitlog *l, size_t need, struct segment **ret, st
 	size_t          room = strlen(l->path) + 20;
 	status          st;
 
-	s->number = free_number(l);
 	s->bytes = need > l->segment_bytes ? need : l->segment_bytes;
 	s->path = mem_alloc(room);
-	snprintf(s->path, room, "%s.log.%u", l->path, s->number);
+	snprintf(s->path, room, "%s.log.%u", l->path, next_number(l));
 	s->fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	st = s->fd < 0 ? err_os(e, "create the commit log", s->path) : fill_with_zeros(l, s, e);
 	if (st == ST_OK)
@@ -370,6 +363,7 @@ commitlog_new(const struct commitlog_opts *opts)
 	memcpy(l->path, opts->path, n);
 	l->id = opts->id;
 	l->segment_bytes = opts->segment_bytes ? opts->segment_bytes : COMMITLOG_SEGMENT;
+	l->next_number = 1;
 	l->io = opts->io ? opts->io : &system_io;
 	must(l->segment_bytes % COMMITLOG_ALIGN == 0);
 	must(pthread_mutex_init(&l->lock, NULL) == 0);

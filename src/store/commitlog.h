@@ -81,9 +81,16 @@ void commitlog_close(struct commitlog *l); /* NULL is fine; the files stay */
 /* Deletes all segments of the database at `path`; returns how many there were. */
 size_t commitlog_delete(const char *path);
 
-/* The record at the beginning of `bytes`, whatever its sequence number.
- * OK; NOT_FOUND: none that checks; FEATURE_UNAVAILABLE: of a newer format. */
-NODISCARD status commitlog_decode(str bytes, struct commitlog_record *ret, uint64_t *ret_id,
-    uint32_t *ret_check, uint32_t *ret_previous);
+/* What a head says beside its record. */
+struct head_sums {
+	uint64_t id;
+	uint32_t check, previous; /* its own checksum, that of the head before */
+};
+
+/* The record at the beginning of `bytes`, whatever its log and sequence number.
+ * OK
+ * NOT_FOUND            none that checks; ret->disk_bytes: what it would take, 0: no head at all
+ * FEATURE_UNAVAILABLE  the head is of a newer format; all but the payload is filled in */
+status commitlog_decode(str bytes, struct commitlog_record *ret, struct head_sums *ret_sums);
 
 #endif

@@ -14,7 +14,6 @@
 
 struct segment {
 	char    *path;
-	unsigned number; /* in its name */
 	int      fd;
 	size_t   bytes;
 	uint64_t last; /* sequence number of its newest record; 0: may be overwritten */
@@ -34,7 +33,8 @@ struct commitlog {
 	uint64_t        sequence; /* of the newest record */
 	uint32_t        check;    /* its head checksum */
 
-	pthread_mutex_t lock; /* the list and the `last` of its segments */
+	pthread_mutex_t lock; /* the list, the `last` of its segments, the number of the next */
+	unsigned        next_number;
 	VEC(struct segment *) segments;
 };
 

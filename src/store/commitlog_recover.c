@@ -87,10 +87,11 @@ add_file(void *arg, const char *file, unsigned number, struct err *e)
 	size_t            n = strlen(file) + 1;
 	struct stat       sb;
 
-	s->number = number;
 	s->path = mem_alloc(n);
 	memcpy(s->path, file, n);
 	vec_push(&l->segments, s);
+	if (number >= l->next_number)
+		l->next_number = number + 1;
 	s->fd = open(file, O_RDWR | O_CLOEXEC);
 	if (s->fd < 0 || fstat(s->fd, &sb) != 0)
 		return err_os(e, "open the commit log", file);
@@ -130,7 +131,7 @@ damaged(struct err *e, const struct segment *s, const char *what)
 {
 	return err_set(e, ST_OPERATIONAL, "CommitLogDamaged",
 	    "the commit log '%s' is damaged: %s; acknowledged transactions would be lost. "
-	    "Restore the file, or delete the database's .log files to give them up",
+	    "Restore the file, or drop the table fresnel_log to give them up",
 	    s->path, what);
 }
 
@@ -155,45 +156,50 @@ load(struct recovery *rec, const struct segment *s, size_t n, struct err *e)
 	return ST_OK;
 }
 
-/* The record at `at` of the loaded bytes.  *ret_ok: it checks.  A newer format and another log's
- * records are errors. */
-static status
-look(struct recovery *rec, const struct segment *s, size_t at, struct commitlog_record *ret,
-    uint32_t *ret_check, uint32_t *ret_previous, bool *ret_ok, struct err *e)
+/* The record at `at` of the loaded bytes; false: none of this log that checks.  What lies behind
+ * a segment's valid records may be an old payload, hence anything a client wrote: only the log's
+ * id, which no client knows, makes it a record. */
+static bool
+look(const struct recovery *rec, size_t at, struct commitlog_record *ret, struct head_sums *sums,
+    bool *ret_newer)
 {
-	uint64_t id;
-	status   st = commitlog_decode(
-            str_from(buf_str(&rec->bytes), at), ret, &id, ret_check, ret_previous);
+	status st = commitlog_decode(str_from(buf_str(&rec->bytes), at), ret, sums);
 
-	*ret_ok = st == ST_OK;
-	if (st == ST_FEATURE_UNAVAILABLE)
-		return err_set(e, ST_OPERATIONAL, "CommitLogTooNew",
-		    "the commit log '%s' was written in a newer format than version %d, which this "
-		    "program knows: use the newer program that wrote it",
-		    s->path, COMMITLOG_FORMAT_VERSION);
-	if (st == ST_OK && id != rec->l->id)
-		return err_set(e, ST_OPERATIONAL, "CommitLogForeign",
-		    "the commit log '%s' belongs to another database file than '%s'", s->path,
-		    rec->l->path);
-	return ST_OK;
+	*ret_newer = st == ST_FEATURE_UNAVAILABLE && sums->id == rec->l->id;
+	return st == ST_OK && sums->id == rec->l->id;
 }
 
-/* Fills in what the segment begins with. */
+static status
+too_new(struct err *e, const struct segment *s)
+{
+	return err_set(e, ST_OPERATIONAL, "CommitLogTooNew",
+	    "the commit log '%s' was written in a newer format than version %d, which this "
+	    "program knows: use the newer program that wrote it",
+	    s->path, COMMITLOG_FORMAT_VERSION);
+}
+
+/* Fills in what the segment begins with.  That is never a payload: another log's record there
+ * means another log's file. */
 static status
 read_first(struct recovery *rec, struct source *src, struct err *e)
 {
+	const struct segment   *s = src->segment;
 	struct commitlog_record r;
-	uint32_t                check, previous;
-	bool                    ok;
+	struct head_sums        sums;
+	status                  st;
 
-	TRY(load(rec, src->segment, COMMITLOG_ALIGN, e));
-	TRY(look(rec, src->segment, 0, &r, &check, &previous, &ok, e));
-	if (!ok) { /* perhaps it is longer than what was loaded */
-		TRY(load(rec, src->segment, src->segment->bytes, e));
-		TRY(look(rec, src->segment, 0, &r, &check, &previous, &ok, e));
+	TRY(load(rec, s, COMMITLOG_ALIGN, e));
+	st = commitlog_decode(buf_str(&rec->bytes), &r, &sums);
+	if (st == ST_NOT_FOUND && r.disk_bytes > rec->bytes.n && r.disk_bytes <= s->bytes) {
+		TRY(load(rec, s, r.disk_bytes, e));
+		st = commitlog_decode(buf_str(&rec->bytes), &r, &sums);
 	}
-	src->first = ok ? r.sequence : 0;
-	return ST_OK;
+	src->first = st == ST_OK ? r.sequence : 0;
+	if (st != ST_NOT_FOUND && sums.id != rec->l->id)
+		return err_set(e, ST_OPERATIONAL, "CommitLogForeign",
+		    "the commit log '%s' belongs to another database file than '%s'", s->path,
+		    rec->l->path);
+	return st == ST_FEATURE_UNAVAILABLE ? too_new(e, s) : ST_OK;
 }
 
 /* Refuses intact records from `at` on that have not been delivered. */
@@ -202,11 +208,10 @@ check_rest(struct recovery *rec, const struct segment *s, size_t at, struct err 
 {
 	for (; at < rec->bytes.n; at += COMMITLOG_ALIGN) {
 		struct commitlog_record r;
-		uint32_t                check, previous;
-		bool                    ok;
+		struct head_sums        sums;
+		bool                    newer;
 
-		TRY(look(rec, s, at, &r, &check, &previous, &ok, e));
-		if (ok && r.sequence >= rec->next)
+		if (look(rec, at, &r, &sums, &newer) && r.sequence >= rec->next)
 			return damaged(e, s, "a record does not check, but a later one does");
 	}
 	return ST_OK;
@@ -226,20 +231,21 @@ read_segment(struct recovery *rec, const struct source *src, size_t *ret_end, ui
 	TRY(load(rec, s, s->bytes, e));
 	while (at < rec->bytes.n) {
 		struct commitlog_record r;
-		uint32_t                check, previous;
-		bool                    ok;
+		struct head_sums        sums;
+		bool                    newer, ok = look(rec, at, &r, &sums, &newer);
 
-		TRY(look(rec, s, at, &r, &check, &previous, &ok, e));
-		if (!ok || r.sequence != sequence || (at > 0 && previous != before))
+		if (newer && r.sequence == sequence)
+			return too_new(e, s);
+		if (!ok || r.sequence != sequence || (at > 0 && sums.previous != before))
 			break;
 		if (r.sequence == rec->next) {
-			if (rec->chained && previous != rec->check)
+			if (rec->chained && sums.previous != rec->check)
 				return damaged(e, s, "two segments do not fit together");
 			TRY(rec->fn(rec->arg, &r, e));
 			rec->next++;
 		}
 		rec->chained = r.sequence + 1 == rec->next;
-		rec->check = before = check;
+		rec->check = before = sums.check;
 		sequence++;
 		at += r.disk_bytes;
 	}
@@ -264,8 +270,8 @@ read_all(struct recovery *rec, struct err *e)
 
 	for (size_t i = 0; i < n; i++) {
 		struct source *src = &rec->sources.v[i];
-		size_t         end;
-		uint64_t       last;
+		size_t         end = 0;
+		uint64_t       last = 0;
 
 		if (src->first == 0 || (i + 1 < n && src[1].first <= rec->next))
 			continue;

@@ -146,7 +146,7 @@ sqlite_reader_give(struct sqlite_store *s, struct sqlite_reader *r)
 	s->pool = r;
 }
 
-static void
+void
 sqlite_close(void *self)
 {
 	struct sqlite_store *s = self;
@@ -212,7 +212,7 @@ read_format(struct sqlite_store *s, struct arena *a, str *ret, struct err *e)
 }
 
 static status
-check_format(struct sqlite_store *s, struct err *e)
+check_format(struct sqlite_store *s, uint32_t max_format, struct err *e)
 {
 	struct arena *a = arena_new();
 	struct json  *j;
@@ -225,11 +225,11 @@ check_format(struct sqlite_store *s, struct err *e)
 	if (json_parse(a, text, &j, NULL) != ST_OK || !json_get_u32(j, "version", &version))
 		st = err_set(e, ST_OPERATIONAL, "DatabaseDamaged",
 		    "the database '%s' has an unreadable " FORMAT_GLOBAL " entry", s->path);
-	else if (version > SQLITE_FORMAT_VERSION)
+	else if (version > max_format)
 		st = err_set(e, ST_OPERATIONAL, "DatabaseTooNew",
 		    "the database '%s' has format version %u; this program knows versions up to "
-		    "%d: use the newer program that wrote it",
-		    s->path, version, SQLITE_FORMAT_VERSION);
+		    "%u: use the newer program that wrote it",
+		    s->path, version, max_format);
 out:
 	arena_free(a);
 	return st;
@@ -264,12 +264,12 @@ take_lock(struct sqlite_store *s, struct err *e)
 }
 
 static status
-open_writer(struct sqlite_store *s, struct err *e)
+open_writer(struct sqlite_store *s, uint32_t max_format, struct err *e)
 {
 	struct sqlite_writer *w = &s->writer;
 
 	TRY(connect_db(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, writer_sql, &w->db, e));
-	TRY(check_format(s, e));
+	TRY(check_format(s, max_format, e));
 	TRY(create_tables(s, e));
 	return sqlite_prepare(w->db, sqlite_write_sql, WRITE_STMTS, w->stmts, e);
 }
@@ -282,7 +282,7 @@ configure_once(void)
 }
 
 status
-store_open_sqlite(const char *path, struct store *ret, struct err *e)
+sqlite_open(const char *path, uint32_t max_format, struct sqlite_store **ret, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sqlite_store  *s = MEM_NEW(struct sqlite_store);
@@ -299,11 +299,27 @@ store_open_sqlite(const char *path, struct store *ret, struct err *e)
 
 	st = take_lock(s, e);
 	if (st == ST_OK)
-		st = open_writer(s, e);
+		st = open_writer(s, max_format, e);
 	if (st != ST_OK) {
 		sqlite_close(s);
 		return st;
 	}
+	*ret = s;
+	return ST_OK;
+}
+
+status
+store_open_sqlite_plain(const char *path, struct store *ret, struct err *e)
+{
+	struct sqlite_store *s;
+
+	TRY(sqlite_open(path, SQLITE_FORMAT_VERSION, &s, e));
 	*ret = (struct store){ &sqlite_vtable, s };
 	return ST_OK;
+}
+
+status
+store_open_sqlite(const char *path, struct store *ret, struct err *e)
+{
+	return store_open_sqlite_plain(path, ret, e);
 }

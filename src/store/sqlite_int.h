@@ -15,10 +15,12 @@
 #include <sqlite3.h>
 
 #include "base/arena.h"
-#include "store/store.h"
+#include "store/memtable.h"
 #include "value/pack.h"
 
-enum { SQLITE_FORMAT_VERSION = 1 };
+/* Version 2 is version 1 with a commit log beside it that has rows of its own: a program that
+ * does not know the log must not open the file. */
+enum { SQLITE_FORMAT_VERSION = 1, SQLITE_FORMAT_LOGGED = 2 };
 
 enum write_stmt {
 	WRITE_BEGIN,
@@ -86,8 +88,33 @@ NODISCARD status sqlite_reader_take(struct sqlite_store *s, struct sqlite_reader
     struct err *e);
 void             sqlite_reader_give(struct sqlite_store *s, struct sqlite_reader *r);
 
+/* The store without a log in front.  `max_format`: what the caller can read. */
+NODISCARD status sqlite_open(const char *path, uint32_t max_format, struct sqlite_store **ret,
+    struct err *e);
+/* The same as a store of its own. */
+NODISCARD status store_open_sqlite_plain(const char *path, struct store *ret, struct err *e);
+void             sqlite_close(void *self);
+
 extern const char *const sqlite_write_sql[WRITE_STMTS];
 extern const char *const sqlite_read_sql[READ_STMTS];
+
+/* The parts of a write, for a writer that makes its own transactions. */
+status sqlite_run(struct sqlite_writer *w, enum write_stmt which, struct err *e);
+void   sqlite_roll_back(struct sqlite_writer *w); /* if there is anything to roll back */
+/* `json` without p: a tombstone. */
+status sqlite_put_doc(struct sqlite_writer *w, ts_t ts, const struct uid *tablet,
+    const struct uid *id, str json, ts_t prev_ts, struct err *e);
+/* `which`: WRITE_KEY or WRITE_BACKFILL. */
+status sqlite_put_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
+    const struct store_index_write *k, struct err *e);
+status sqlite_put_global(struct sqlite_writer *w, const struct store_global *g, struct err *e);
+
+/* Reads of SQLite with a view laid over it; the view must have been taken before the call. */
+status sqlite_scan_under(struct sqlite_store *s, const struct memview *view,
+    const struct store_scan *q, struct store_rows *ret, struct err *e);
+status sqlite_log_under(struct sqlite_store *s, const struct memview *view, ts_t from, ts_t to,
+    size_t limit, bool (*fn)(void *arg, const struct store_log_row *row), void *arg,
+    struct err *e);
 
 /* The members of the vtable. */
 status sqlite_write(void *self, const struct store_batch *b, struct err *e);

@@ -9,6 +9,13 @@
  * same key the walk is abandoned: one lookup finds the wanted version, and a new walk starts
  * behind the key.  So a scan costs O(keys), whatever the number of versions.
  *
+ * Rows that are logged and not applied yet come from a view (memtable.h): the walk is merged with
+ * the view's keys, and for a key that both know the newer version counts.  The view is taken
+ * before SQLite's snapshot and may overlap it, never leave a gap: what was dropped from the
+ * tables before the view was taken had been committed in SQLite before that.  If SQLite's
+ * snapshot has rows that the view does not, it has everything that the view has, and as newer
+ * versions win, the answer is that of the snapshot.
+ *
  * A scan is one SQLite transaction: its statements see one state of the file, and the file locks
  * (system calls, half the cost of reading one key) are taken once.
  *
@@ -51,6 +58,8 @@ struct version {
 struct scan {
 	struct sqlite_reader    *r;
 	const struct store_scan *q;
+	const struct memview    *view;
+	struct memcursor         over; /* at the view's next key that is not out yet */
 	struct store_rows       *out;
 	sqlite3_stmt            *walk;
 	str                      lo, hi;   /* what is left of the range */
@@ -108,9 +117,9 @@ parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
 	return ST_OK;
 }
 
-/* The revision that an index entry points to. */
+/* The revision that an index entry points to, from SQLite. */
 static status
-load_body(struct scan *s, struct doc **ret, struct err *e)
+load_stored_body(struct scan *s, struct doc **ret, struct err *e)
 {
 	sqlite3_stmt *body = s->r->stmts[READ_BODY];
 	struct docid  id = { s->q->table_number, s->best.doc };
@@ -139,6 +148,35 @@ load_body(struct scan *s, struct doc **ret, struct err *e)
 	return st;
 }
 
+static status
+load_body(struct scan *s, struct doc **ret, struct err *e)
+{
+	struct docid               id = { s->q->table_number, s->best.doc };
+	const struct mem_revision *r =
+	    memview_revision(s->view, s->best.ts, s->q->tablet, s->best.doc);
+
+	if (!r)
+		return load_stored_body(s, ret, e);
+	if (r->deleted)
+		return bad_row(e, "an index entry has no document");
+	TRY(parse_doc(s->r, r->json, s->q->tablet, id, ret, e));
+	(*ret)->ts = r->ts;
+	(*ret)->prev_ts = r->prev_ts;
+	return ST_OK;
+}
+
+/* The view's version of the key that it is at. */
+static void
+see_over(struct scan *s)
+{
+	const struct mem_key *k = memcursor_version(&s->over);
+
+	/* Of equal age: a backfilled entry that was written again; the view's is as new. */
+	if (!k || (s->best.found && k->ts < s->best.ts))
+		return;
+	s->best = (struct version){ true, k->deleted, k->ts, k->doc };
+}
+
 /* The key r->key is complete: returns its document unless it is deleted or not there yet. */
 static status
 finish_key(struct scan *s, struct err *e)
@@ -147,6 +185,10 @@ finish_key(struct scan *s, struct err *e)
 
 	must(s->at_key);
 	s->at_key = false;
+	if (s->over.at && str_eq(s->over.at->key, buf_str(&s->r->key))) {
+		see_over(s);
+		memcursor_next(&s->over);
+	}
 	if (!s->best.found || s->best.deleted)
 		return ST_OK;
 	TRY(load_body(s, &row.doc, e));
@@ -233,6 +275,35 @@ leap(struct scan *s, struct err *e)
 	return start_walk(s, e);
 }
 
+/* The limit is reached, and there is another key. */
+static bool
+full(struct scan *s)
+{
+	if (s->out->rows.n < s->q->limit)
+		return false;
+	s->out->more = true;
+	return true;
+}
+
+/* Answers the keys that only the view has, up to SQLite's next one (NULL: to the end). */
+static status
+take_over(struct scan *s, const str *next, bool *ret_done, struct err *e)
+{
+	while (s->over.at) {
+		int c = next ? str_cmp(s->over.at->key, *next) : 0;
+
+		if (next && (s->q->desc ? c <= 0 : c >= 0))
+			break;
+		if (full(s)) {
+			*ret_done = true;
+			break;
+		}
+		start_key(s, s->over.at->key);
+		TRY(finish_key(s, e));
+	}
+	return ST_OK;
+}
+
 /* Takes the walk's current row.  *ret_done: the limit is reached and this row shows that the
  * range holds more. */
 static status
@@ -243,10 +314,9 @@ take_row(struct scan *s, bool *ret_done, struct err *e)
 	if (!s->at_key || !str_eq(key, buf_str(&s->r->key))) {
 		if (s->at_key)
 			TRY(finish_key(s, e));
-		if (s->out->rows.n >= s->q->limit) {
-			*ret_done = s->out->more = true;
+		TRY(take_over(s, &key, ret_done, e));
+		if (*ret_done || (*ret_done = full(s)))
 			return ST_OK;
-		}
 		start_key(s, key);
 	}
 	TRY(see_version(s, s->walk, e));
@@ -263,12 +333,14 @@ walk_range(struct scan *s, struct err *e)
 		int rc = sqlite3_step(s->walk);
 
 		if (rc == SQLITE_DONE)
-			return s->at_key ? finish_key(s, e) : ST_OK;
+			break;
 		if (rc != SQLITE_ROW)
 			return sqlite_fail(s->r->db, e, "scan an index");
 		TRY(take_row(s, &done, e));
 	}
-	return ST_OK;
+	if (s->at_key)
+		TRY(finish_key(s, e));
+	return done ? ST_OK : take_over(s, NULL, &done, e);
 }
 
 static status
@@ -294,22 +366,29 @@ scan_in_transaction(struct scan *s, struct err *e)
 }
 
 status
-sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
+sqlite_scan_under(struct sqlite_store *store, const struct memview *view,
+    const struct store_scan *q, struct store_rows *ret, struct err *e)
 {
-	struct sqlite_store *store = self;
-	struct scan          s = { .q = q, .out = ret, .lo = q->lo, .hi = q->hi };
-	status               st;
+	struct scan s = { .q = q, .view = view, .out = ret, .lo = q->lo, .hi = q->hi };
+	status      st;
 
 	s.open = q->hi.n == 0;
 	must(q->limit > 0 && ret->rows.n == 0);
 	TRY(sqlite_reader_take(store, &s.r, e));
 	if (!ret->arena)
 		ret->arena = arena_new();
+	memcursor_open(&s.over, view, q);
 	st = scan_in_transaction(&s, e);
 	sqlite_reader_give(store, s.r);
 	if (st != ST_OK)
 		store_rows_clear(ret);
 	return st;
+}
+
+status
+sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
+{
+	return sqlite_scan_under(self, &(struct memview){ 0 }, q, ret, e);
 }
 
 static status
@@ -336,35 +415,125 @@ clamp(uint64_t v)
 	return v > (uint64_t)INT64_MAX ? INT64_MAX : (sqlite3_int64)v;
 }
 
-status
-sqlite_log(void *self, ts_t from, ts_t to, size_t limit,
-    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e)
-{
-	struct sqlite_store  *store = self;
-	struct sqlite_reader *r;
-	sqlite3_stmt         *walk;
-	status                st = ST_OK;
-	bool                  more = true;
+/* What a log read hands out, and how far it has come. */
+struct log_walk {
+	struct sqlite_reader      *r;
+	const struct memview      *view;
+	const struct mem_revision *over; /* the view's next one; NULL: none below `to` */
+	ts_t                       to;
+	size_t                     left;
+	bool (*fn)(void *arg, const struct store_log_row *row);
+	void *arg;
+};
 
-	TRY(sqlite_reader_take(store, &r, e));
-	walk = r->stmts[READ_LOG];
-	sqlite3_bind_int64(walk, 1, clamp(from));
-	sqlite3_bind_int64(walk, 2, clamp(to));
-	sqlite3_bind_int64(walk, 3, clamp(limit));
-	while (st == ST_OK && more) {
+static void
+hand_out(struct log_walk *w, const struct store_log_row *row)
+{
+	w->left = w->fn(w->arg, row) ? w->left - 1 : 0;
+}
+
+static void
+over_at(struct log_walk *w, const struct mem_revision *r)
+{
+	w->over = r && r->ts < w->to ? r : NULL;
+}
+
+static void
+next_over(struct log_walk *w)
+{
+	over_at(w, memview_next_revision(w->view, w->over->ts, w->over->tablet, w->over->id, true));
+}
+
+static status
+hand_out_over(struct log_walk *w, struct err *e)
+{
+	const struct mem_revision *r = w->over;
+	struct store_log_row row = { r->ts, r->tablet, r->id, NULL, r->prev_ts };
+
+	if (!r->deleted) {
+		TRY(parse_doc(w->r, r->json, r->tablet, (struct docid){ 0, r->id }, &row.doc, e));
+		row.doc->ts = r->ts;
+		row.doc->prev_ts = r->prev_ts;
+	}
+	hand_out(w, &row);
+	next_over(w);
+	return ST_OK;
+}
+
+static int
+log_order(const struct mem_revision *r, const struct store_log_row *row)
+{
+	int c = (r->ts > row->ts) - (r->ts < row->ts);
+
+	if (c == 0)
+		c = uid_cmp(r->tablet, row->tablet);
+	return c ? c : uid_cmp(r->id, row->id);
+}
+
+/* Hands out SQLite's row, and before it what the view has in front of it. */
+static status
+merge_log_row(struct log_walk *w, struct store_log_row *row, struct err *e)
+{
+	status st = ST_OK;
+	int    c = -1;
+
+	while (st == ST_OK && w->left > 0 && w->over && (c = log_order(w->over, row)) < 0)
+		st = hand_out_over(w, e);
+	if (st == ST_OK && w->over && c == 0)
+		next_over(w); /* applied meanwhile: the same row */
+	if (st == ST_OK && w->left > 0)
+		hand_out(w, row);
+	else
+		doc_unref(row->doc);
+	return st;
+}
+
+static status
+walk_log(struct log_walk *w, sqlite3_stmt *walk, struct err *e)
+{
+	while (w->left > 0) {
 		struct store_log_row row;
 		int                  rc = sqlite3_step(walk);
 
 		if (rc == SQLITE_DONE)
 			break;
-		st = rc == SQLITE_ROW ? log_row(r, walk, &row, e)
-				      : sqlite_fail(r->db, e, sqlite_read_sql[READ_LOG]);
-		if (st == ST_OK)
-			more = fn(arg, &row);
+		if (rc != SQLITE_ROW)
+			return sqlite_fail(w->r->db, e, sqlite_read_sql[READ_LOG]);
+		TRY(log_row(w->r, walk, &row, e));
+		TRY(merge_log_row(w, &row, e));
 	}
+	while (w->left > 0 && w->over)
+		TRY(hand_out_over(w, e));
+	return ST_OK;
+}
+
+status
+sqlite_log_under(struct sqlite_store *store, const struct memview *view, ts_t from, ts_t to,
+    size_t limit, bool (*fn)(void *arg, const struct store_log_row *row), void *arg,
+    struct err *e)
+{
+	struct log_walk w = { .view = view, .to = to, .left = limit, .fn = fn, .arg = arg };
+	sqlite3_stmt   *walk;
+	status          st;
+
+	TRY(sqlite_reader_take(store, &w.r, e));
+	over_at(&w, memview_next_revision(
+			view, from, (struct uid){ { 0 } }, (struct uid){ { 0 } }, false));
+	walk = w.r->stmts[READ_LOG];
+	sqlite3_bind_int64(walk, 1, clamp(from));
+	sqlite3_bind_int64(walk, 2, clamp(to));
+	sqlite3_bind_int64(walk, 3, clamp(limit));
+	st = walk_log(&w, walk, e);
 	sqlite3_reset(walk);
-	sqlite_reader_give(store, r);
+	sqlite_reader_give(store, w.r);
 	return st;
+}
+
+status
+sqlite_log(void *self, ts_t from, ts_t to, size_t limit,
+    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e)
+{
+	return sqlite_log_under(self, &(struct memview){ 0 }, from, to, limit, fn, arg, e);
 }
 
 status

@@ -26,10 +26,9 @@ const char *const sqlite_write_sql[WRITE_STMTS] = {
 	    "INSERT OR REPLACE INTO persistence_globals (key, json_value) VALUES (?1, ?2)",
 };
 
-/* Runs a statement that returns no rows.  Bindings stay, pointing at what they pointed at;
- * every use binds all of them again. */
-static status
-run(struct sqlite_writer *w, enum write_stmt which, struct err *e)
+/* Bindings stay, pointing at what they pointed at; every use binds all of them again. */
+status
+sqlite_run(struct sqlite_writer *w, enum write_stmt which, struct err *e)
 {
 	sqlite3_stmt *st = w->stmts[which];
 	int           rc = sqlite3_step(st);
@@ -41,32 +40,51 @@ run(struct sqlite_writer *w, enum write_stmt which, struct err *e)
 	return ST_INTERNAL;
 }
 
-static status
-write_doc(struct sqlite_writer *w, ts_t ts, const struct store_doc_write *d, struct err *e)
+/* Some failures have rolled back already. */
+void
+sqlite_roll_back(struct sqlite_writer *w)
+{
+	if (!sqlite3_get_autocommit(w->db) &&
+	    sqlite3_step(w->stmts[WRITE_ROLLBACK]) == SQLITE_DONE)
+		sqlite3_reset(w->stmts[WRITE_ROLLBACK]);
+}
+
+status
+sqlite_put_doc(struct sqlite_writer *w, ts_t ts, const struct uid *tablet, const struct uid *id,
+    str json, ts_t prev_ts, struct err *e)
 {
 	sqlite3_stmt *st = w->stmts[WRITE_DOC];
 	int           rc;
 
-	rc = sqlite_bind_uid(st, 1, &d->id.uid);
+	rc = sqlite_bind_uid(st, 1, id);
 	rc |= sqlite3_bind_int64(st, 2, (sqlite3_int64)ts);
-	rc |= sqlite_bind_uid(st, 3, &d->tablet);
+	rc |= sqlite_bind_uid(st, 3, tablet);
+	rc |= json.p ? sqlite3_bind_text64(st, 4, json.p, json.n, SQLITE_STATIC, SQLITE_UTF8)
+		     : sqlite3_bind_null(st, 4);
+	rc |= sqlite3_bind_int(st, 5, json.p == NULL);
+	rc |= prev_ts ? sqlite3_bind_int64(st, 6, (sqlite3_int64)prev_ts)
+		      : sqlite3_bind_null(st, 6);
+	return rc == SQLITE_OK ? sqlite_run(w, WRITE_DOC, e)
+			       : sqlite_fail(w->db, e, "bind a document");
+}
+
+static status
+write_doc(struct sqlite_writer *w, ts_t ts, const struct store_doc_write *d, struct err *e)
+{
+	str json = { NULL, 0 };
+
 	if (d->doc) {
 		must(!d->doc->has_commit_ts);
 		buf_reset(&w->json);
 		vjson_write(&w->json, doc_val(d->doc), VJSON_ENCODED);
 		must(buf_ok(&w->json));
-		rc |= sqlite3_bind_text64(st, 4, w->json.p, w->json.n, SQLITE_STATIC, SQLITE_UTF8);
-	} else {
-		rc |= sqlite3_bind_null(st, 4);
+		json = buf_str(&w->json);
 	}
-	rc |= sqlite3_bind_int(st, 5, d->doc == NULL);
-	rc |= d->prev_ts ? sqlite3_bind_int64(st, 6, (sqlite3_int64)d->prev_ts)
-			 : sqlite3_bind_null(st, 6);
-	return rc == SQLITE_OK ? run(w, WRITE_DOC, e) : sqlite_fail(w->db, e, "bind a document");
+	return sqlite_put_doc(w, ts, &d->tablet, &d->id.uid, json, d->prev_ts, e);
 }
 
-static status
-write_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
+status
+sqlite_put_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
     const struct store_index_write *k, struct err *e)
 {
 	sqlite3_stmt *st = w->stmts[which];
@@ -78,18 +96,18 @@ write_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
 	rc |= sqlite3_bind_int(st, 4, k->deleted);
 	rc |= k->deleted ? sqlite3_bind_null(st, 5) : sqlite_bind_uid(st, 5, &k->tablet);
 	rc |= k->deleted ? sqlite3_bind_null(st, 6) : sqlite_bind_uid(st, 6, &k->doc);
-	return rc == SQLITE_OK ? run(w, which, e) : sqlite_fail(w->db, e, "bind an index entry");
+	return rc == SQLITE_OK ? sqlite_run(w, which, e) : sqlite_fail(w->db, e, "bind an index entry");
 }
 
-static status
-write_global(struct sqlite_writer *w, const struct store_global *g, struct err *e)
+status
+sqlite_put_global(struct sqlite_writer *w, const struct store_global *g, struct err *e)
 {
 	sqlite3_stmt *st = w->stmts[WRITE_GLOBAL];
 	int           rc;
 
 	rc = sqlite3_bind_text64(st, 1, g->key.p, g->key.n, SQLITE_STATIC, SQLITE_UTF8);
 	rc |= sqlite3_bind_text64(st, 2, g->json.p, g->json.n, SQLITE_STATIC, SQLITE_UTF8);
-	return rc == SQLITE_OK ? run(w, WRITE_GLOBAL, e) : sqlite_fail(w->db, e, "bind a global");
+	return rc == SQLITE_OK ? sqlite_run(w, WRITE_GLOBAL, e) : sqlite_fail(w->db, e, "bind a global");
 }
 
 static status
@@ -98,21 +116,21 @@ write_commit(struct sqlite_writer *w, const struct store_commit *c, struct err *
 	for (size_t i = 0; i < c->ndocs; i++)
 		TRY(write_doc(w, c->ts, &c->docs[i], e));
 	for (size_t i = 0; i < c->nkeys; i++)
-		TRY(write_key(w, WRITE_KEY, c->ts, &c->keys[i], e));
+		TRY(sqlite_put_key(w, WRITE_KEY, c->ts, &c->keys[i], e));
 	return ST_OK;
 }
 
 static status
 write_batch(struct sqlite_writer *w, const struct store_batch *b, struct err *e)
 {
-	TRY(run(w, WRITE_BEGIN, e));
+	TRY(sqlite_run(w, WRITE_BEGIN, e));
 	for (size_t i = 0; i < b->ncommits; i++)
 		TRY(write_commit(w, b->commits[i], e));
 	for (size_t i = 0; i < b->nbackfill; i++)
-		TRY(write_key(w, WRITE_BACKFILL, b->backfill[i].ts, &b->backfill[i].key, e));
+		TRY(sqlite_put_key(w, WRITE_BACKFILL, b->backfill[i].ts, &b->backfill[i].key, e));
 	for (size_t i = 0; i < b->nglobals; i++)
-		TRY(write_global(w, &b->globals[i], e));
-	return run(w, WRITE_COMMIT, e);
+		TRY(sqlite_put_global(w, &b->globals[i], e));
+	return sqlite_run(w, WRITE_COMMIT, e);
 }
 
 status
@@ -124,9 +142,7 @@ sqlite_write(void *self, const struct store_batch *b, struct err *e)
 
 	must(s->magic == SQLITE_STORE_MAGIC);
 	st = write_batch(w, b, e);
-	/* Some failures have rolled back already. */
-	if (st != ST_OK && !sqlite3_get_autocommit(w->db) &&
-	    sqlite3_step(w->stmts[WRITE_ROLLBACK]) == SQLITE_DONE)
-		sqlite3_reset(w->stmts[WRITE_ROLLBACK]);
+	if (st != ST_OK)
+		sqlite_roll_back(w);
 	return st;
 }

@@ -125,6 +125,7 @@ struct store {
 /* `path` is created if absent (WAL, synchronous=FULL, exclusive lock).  CONFLICT if another
  * process has it open. */
 NODISCARD status store_open_sqlite(const char *path, struct store *ret, struct err *e);
+NODISCARD status store_open_logged(const char *path, struct store *ret, struct err *e);
 /* For tests and the simulator: everything that was written, in memory. */
 void store_open_memory(struct store *ret);
 /* The simulator's crash: forgets the writes whose timestamps are above `durable`

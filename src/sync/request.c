@@ -25,6 +25,7 @@ request_free(struct request *q)
 		q->s->nmutations--;
 	else
 		q->s->nactions--;
+	q->s->request_bytes -= q->call->args_json.n;
 	fn_call_unref(q->call);
 	mem_free(q);
 }
@@ -41,10 +42,10 @@ call_build(struct session *s, const struct client_message *m)
 	c->identity = identity_ref(s->identity);
 	c->caller = CALLER_SYNC;
 	c->redact = s->opts.redact;
-	if (s->session_id.p) {
-		c->session_id = arena_str(c->arena, s->session_id);
+	if (s->session_id[0]) {
+		c->session_id = arena_str(c->arena, str_z(s->session_id));
 		c->session_request = m->request;
-		c->request_id = fn_session_request_id(c->arena, s->session_id, m->request);
+		c->request_id = fn_session_request_id(c->arena, c->session_id, m->request);
 	} else {
 		c->request_id = fn_request_id(c->arena, s->opts.os);
 	}
@@ -138,7 +139,8 @@ action_done(void *arg, struct fn_result *res)
 static void
 add_mutation(struct session *s, struct request *q)
 {
-	if (++s->nmutations > MUTATIONS_MAX) {
+	s->nmutations++;
+	if (s->nmutations > MUTATIONS_MAX || s->request_bytes > REQUEST_BYTES_MAX) {
 		session_fail(s, ST_RATE_LIMITED, S("TooManyConcurrentMutations"),
 		    S("Too many concurrent mutations"));
 		request_free(q);
@@ -151,7 +153,8 @@ add_mutation(struct session *s, struct request *q)
 static void
 add_action(struct session *s, struct request *q)
 {
-	if (++s->nactions > ACTIONS_MAX) {
+	s->nactions++;
+	if (s->nactions > ACTIONS_MAX || s->request_bytes > REQUEST_BYTES_MAX) {
 		session_fail(s, ST_RATE_LIMITED, S("TooManyInflightActionsForSingleClient"),
 		    S("Too many in-flight actions"));
 		request_free(q);
@@ -170,6 +173,7 @@ request_add(struct session *s, const struct client_message *m)
 	q->id = m->request;
 	q->mutation = m->kind == CLIENT_MUTATION;
 	q->call = call_build(s, m);
+	s->request_bytes += q->call->args_json.n;
 	link_init(&q->link);
 	if (q->mutation)
 		add_mutation(s, q);

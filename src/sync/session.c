@@ -55,6 +55,7 @@ session_new(const struct session_opts *opts)
 	s->opts.ip = keep(s, opts->ip);
 	s->opts.user_agent = keep(s, opts->user_agent);
 	s->chunks = knows_chunks(opts->client);
+	s->ids = map_new();
 	s->identity = identity_none();
 	s->last_sent_ns = os_mono_ns(opts->os);
 	link_init(&s->waiting);
@@ -75,6 +76,7 @@ session_free(struct session *s)
 	requests_free(s);
 	transition_free(s);
 	vec_clear(&s->pending_mods);
+	map_free(s->ids);
 	identity_unref(s->identity);
 	arena_free(s->mods_arena);
 	arena_free(s->mods_arena_next);
@@ -158,7 +160,8 @@ on_connect(struct session *s, const struct client_message *m)
 		session_fail(s, ST_INTERNAL, S("InternalServerError"), STR_EMPTY);
 		return;
 	}
-	s->session_id = arena_str(s->arena, m->session_id);
+	must(m->session_id.n == UUID_CHARS);
+	memcpy(s->session_id, m->session_id.p, UUID_CHARS);
 	s->has_skew = m->has_client_ts;
 	if (s->has_skew)
 		s->skew_ms = (int64_t)(m->client_ts_ms - now_ms);
@@ -173,17 +176,13 @@ base_mismatch(struct session *s, uint32_t base, uint32_t current)
 	session_fail(s, ST_BAD_REQUEST, S("BaseVersionMismatch"), text);
 }
 
-/* True if the id is live, or will be once the pending modifications are applied. */
+/* Notes that the id comes or goes; false: it is there already, or is not. */
 static bool
-id_is_live(struct session *s, uint32_t id)
+id_change(struct session *s, const struct client_mod *m)
 {
-	size_t at;
-	bool   live = session_query(s, id, &at) != NULL;
+	str key = str_of(&m->id, sizeof m->id);
 
-	for (size_t i = 0; i < s->pending_mods.n; i++)
-		if (s->pending_mods.v[i].id == id)
-			live = s->pending_mods.v[i].add;
-	return live;
+	return m->add ? map_put(s->ids, key, s) == NULL : map_del(s->ids, key) != NULL;
 }
 
 static struct client_mod
@@ -202,6 +201,31 @@ mod_keep(struct arena *a, const struct client_mod *m)
 }
 
 static void
+bad_id(struct session *s, const struct client_mod *m)
+{
+	str text = arena_fmt(s->scratch, "%s query id %u", m->add ? "Duplicate" : "Unknown", m->id);
+
+	session_fail(s, ST_BAD_REQUEST, S("InvalidQueryId"), text);
+}
+
+/* What a client makes us keep has a limit. */
+static bool
+mods_fit(struct session *s)
+{
+	if (map_count(s->ids) > QUERIES_MAX) {
+		session_fail(s, ST_BAD_REQUEST, S("TooManyQueries"),
+		    S("One client can subscribe to at most 10000 queries at a time."));
+		return false;
+	}
+	if (arena_bytes(s->mods_arena) > MODS_BYTES_MAX || s->pending_mods.n > MODS_MAX) {
+		session_fail(s, ST_RATE_LIMITED, S("TooManyQueryModifications"),
+		    S("More than 100000 modifications or 64 MiB of them wait to be applied."));
+		return false;
+	}
+	return true;
+}
+
+static void
 on_modify(struct session *s, const struct client_message *m)
 {
 	if (m->base != s->received_query_set) {
@@ -214,15 +238,14 @@ on_modify(struct session *s, const struct client_message *m)
 		return;
 	}
 	for (size_t i = 0; i < m->nmods; i++) {
-		if (id_is_live(s, m->mods[i].id) == m->mods[i].add) {
-			str text = arena_fmt(s->scratch, "%s query id %u",
-			    m->mods[i].add ? "Duplicate" : "Unknown", m->mods[i].id);
-
-			session_fail(s, ST_BAD_REQUEST, S("InvalidQueryId"), text);
+		if (!id_change(s, &m->mods[i])) {
+			bad_id(s, &m->mods[i]);
 			return;
 		}
 		vec_push(&s->pending_mods, mod_keep(s->mods_arena, &m->mods[i]));
 	}
+	if (!mods_fit(s))
+		return;
 	s->received_query_set = m->next;
 	s->update_scheduled = true;
 }

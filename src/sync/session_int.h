@@ -12,14 +12,20 @@
 #define SYNC_SESSION_INT_H
 
 #include "base/json.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "sync/session.h"
 
 #define QUERIES_AT_ONCE     20   /* spec 01 section 7.3 */
 #define MUTATIONS_MAX       1001 /* unanswered: 1000 and the one that runs */
 #define ACTIONS_MAX         1001
+#define REQUEST_BYTES_MAX   ((size_t)256 << 20) /* arguments of unanswered requests */
+#define QUERIES_MAX         10000
+#define MODS_MAX            100000
+#define MODS_BYTES_MAX      ((size_t)64 << 20)  /* modifications not yet applied */
 #define TRANSITIONS_QUEUED_MAX 2
 #define CHUNK_BYTES         5000000
+#define UUID_CHARS          36
 #define PING_NS             (15ull * 1000000000ull)
 #define MUTATION_NS         (60ull * 1000000000ull)
 #define UNAVAILABLE_RETRY_NS (3ull * 1000000000ull)
@@ -119,7 +125,7 @@ struct session {
 	struct arena    *scratch; /* of one message */
 	bool             closed;
 	bool             chunks;  /* the client understands TransitionChunk */
-	str              session_id; /* p == NULL: no Connect yet */
+	char             session_id[UUID_CHARS + 1]; /* empty: no Connect yet */
 	bool             has_skew;
 	int64_t          skew_ms;
 
@@ -129,6 +135,7 @@ struct session {
 	VEC(struct client_mod) pending_mods;            /* texts in mods_arena */
 	struct arena    *mods_arena, *mods_arena_next;  /* pending; being applied */
 	VEC(struct query *) queries;                    /* ascending ids */
+	struct map      *ids;                           /* live once pending_mods are applied */
 	bool             update_scheduled;
 	struct transition t;
 	size_t           unsent;                        /* transitions in the outgoing buffer */
@@ -139,7 +146,7 @@ struct session {
 	struct link      waiting;  /* mutations behind it */
 	struct link      executed; /* mutations whose response is not durable yet */
 	struct link      actions;
-	size_t           nmutations, nactions;
+	size_t           nmutations, nactions, request_bytes;
 
 	uint64_t         last_sent_ns;
 	struct deferred  later;

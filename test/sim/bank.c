@@ -73,17 +73,18 @@ struct account {
 	char id[ID_TEXT_MAX]; /* empty: there is none */
 };
 
-/* Balances and ids of owners [lo, hi). */
+/* Balances and ids of owners [lo, hi), through the index or from the whole table. */
 static status
-read_accounts(struct txn *t, uint32_t lo, uint32_t hi, bool desc, struct bank *ret,
+read_accounts(struct txn *t, uint32_t lo, uint32_t hi, bool desc, bool full, struct bank *ret,
     struct account *ids, struct err *e)
 {
 	struct range_expr range[2] = {
 		{ RANGE_GTE, S("owner"), int_val(txn_arena(t), lo) },
 		{ RANGE_LT, S("owner"), int_val(txn_arena(t), hi) },
 	};
-	struct query_spec spec = { .source = QUERY_INDEX_RANGE, .table = S("accounts"),
-		.index = S("by_owner"), .desc = desc, .nrange = 2, .range = range };
+	struct query_spec spec = { .source = full ? QUERY_FULL_SCAN : QUERY_INDEX_RANGE,
+		.table = S("accounts"), .index = S("by_owner"), .desc = desc,
+		.nrange = full ? 0 : 2, .range = range };
 	struct query     *q;
 	struct doc       *d;
 
@@ -100,6 +101,8 @@ read_accounts(struct txn *t, uint32_t lo, uint32_t hi, bool desc, struct bank *r
 		if (!d)
 			break;
 		owner = val_int64(val_get(doc_val(d), S("owner")));
+		if (full && (owner < lo || owner >= hi))
+			continue;
 		must(owner >= lo && owner < hi && ret->balance[owner] == -1);
 		ret->balance[owner] = val_int64(val_get(doc_val(d), S("balance")));
 		if (ids)
@@ -112,7 +115,7 @@ read_accounts(struct txn *t, uint32_t lo, uint32_t hi, bool desc, struct bank *r
 status
 bank_read(struct txn *t, uint32_t lo, uint32_t hi, struct bank *ret, struct err *e)
 {
-	return read_accounts(t, lo, hi, false, ret, NULL, e);
+	return read_accounts(t, lo, hi, false, false, ret, NULL, e);
 }
 
 size_t
@@ -138,6 +141,7 @@ struct run {
 	const struct native_call *c;
 	struct sim               *s;
 	struct attempt           *a;
+	bool                      full; /* reads whole tables */
 	struct account            ids[ACCOUNTS];
 };
 
@@ -159,10 +163,11 @@ run_begin(struct run *r, const struct native_call *c)
 	if (val_some(op) && str_eq(val_str(op), str_z(r->a->op)))
 		r->s->nretries++;
 	memset(r->a, 0, sizeof *r->a);
+	r->full = val_some(val_get(c->args, S("full")));
 	r->a->snapshot = txn_ts(c->txn);
 	if (val_some(op))
 		snprintf(r->a->op, sizeof r->a->op, "%.*s", STR_ARG(val_str(op)));
-	sim_pause(r->s);
+	sim_pause(r->s, MS / 5);
 }
 
 static status
@@ -173,10 +178,11 @@ run_read(struct run *r, uint32_t lo, uint32_t hi, struct bank **ret, struct err 
 	must(r->a->nreads < COUNT_OF(r->a->reads));
 	rd->lo = lo;
 	rd->hi = hi;
-	TRY(read_accounts(r->c->txn, lo, hi, draw(r->s, 2), &rd->seen, r->ids, e));
+	TRY(read_accounts(r->c->txn, lo, hi, draw(r->s, 2), r->full, &rd->seen,
+	    r->ids, e));
 	r->a->nreads++;
 	*ret = &rd->seen;
-	sim_pause(r->s);
+	sim_pause(r->s, MS / 5);
 	return ST_OK;
 }
 
@@ -200,7 +206,7 @@ run_write(struct run *r, uint32_t owner, int64_t before, int64_t after_, struct 
 		TRY(txn_patch(t, S("accounts"), text, v, &d, e));
 	else
 		TRY(txn_replace(t, S("accounts"), text, v, &d, e));
-	sim_pause(r->s);
+	sim_pause(r->s, MS / 5);
 	return ST_OK;
 }
 
@@ -217,7 +223,7 @@ run_end(struct run *r, int64_t result, struct val *ret, struct err *e)
 	if (r->a->op[0])
 		TRY(txn_insert(r->c->txn, S("ops"),
 		    text_val(r->c->arena, "op", str_z(r->a->op)), &id, e));
-	sim_pause(r->s);
+	sim_pause(r->s, MS / 5);
 	pack_init(&p);
 	pack_float64(&p, (double)result);
 	TRY(pack_done_in(&p, r->c->arena, ret, e));

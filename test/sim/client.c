@@ -36,7 +36,7 @@ add_watch_json(struct buf *b, const struct watch *w)
 {
 	json_comma(b);
 	buf_fmt(b, "{\"type\":\"Add\",\"queryId\":%u,\"udfPath\":\"bank:sum\",\"args\":"
-	    "[{\"lo\":%u,\"hi\":%u}]}", w->id, w->lo, w->hi);
+	    "[{\"lo\":%u,\"hi\":%u%s}]}", w->id, w->lo, w->hi, w->full ? ",\"full\":1" : "");
 }
 
 static void
@@ -156,7 +156,8 @@ static void
 new_watch(struct client *c)
 {
 	uint32_t     x = draw(c->s, ACCOUNTS), y = draw(c->s, ACCOUNTS);
-	struct watch w = { .id = c->next_query++, .lo = x < y ? x : y, .hi = (x < y ? y : x) + 1 };
+	struct watch w = { .id = c->next_query++, .lo = x < y ? x : y, .hi = (x < y ? y : x) + 1,
+		.full = draw(c->s, 4) == 0 };
 	struct buf   mods;
 
 	vec_push(&c->watches, w);

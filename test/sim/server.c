@@ -23,9 +23,9 @@ slow_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct
 	struct sim *s = scanning;
 	status      st;
 
-	sim_pause(s);
+	sim_pause(s, s->disk);
 	st = s->server.store.v->scan(self, q, ret, e);
-	sim_pause(s);
+	sim_pause(s, MS / 5);
 	return st;
 }
 
@@ -67,7 +67,8 @@ on_commit(void *arg)
 		return;
 	if (!w)
 		sim_fail(s, "a commit from nowhere");
-	checker_commit(s, db_latest_ts(s->server.db), &w->attempt);
+	if (w->attempt.snapshot) /* else the server's own housekeeping */
+		checker_commit(s, db_latest_ts(s->server.db), &w->attempt);
 	if (!s->server.commits_due)
 		after(s, latency(s, MS / 50), commits_event, NULL, s->server.life);
 	s->server.commits_due = true;
@@ -146,7 +147,7 @@ take_event(struct sim *s, void *arg, uint64_t life)
 		return;
 	v->batch = db_take_batch(v->db, 1 + draw(s, 20));
 	if (v->batch)
-		after(s, latency(s, 3 * MS), written_event, NULL, life);
+		after(s, latency(s, s->disk), written_event, NULL, life);
 }
 
 static void
@@ -441,6 +442,7 @@ to_server(struct sim *s, void *arg, uint64_t life)
 void
 conn_send(struct conn *c, str text)
 {
+	trace(c->s, "client %u > %.*s", c->client->no, STR_ARG(text));
 	after(c->s, arrival(c->s, &c->to_server), to_server, message_new(c, blob_new(text)),
 	    c->s->server.life);
 }

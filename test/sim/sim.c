@@ -73,9 +73,11 @@ static void
 run(struct sim *s, uint64_t steps)
 {
 	static const uint32_t owners[] = { 2, 5, ACCOUNTS };
+	static const uint64_t disks[] = { MS / 4, 3 * MS, 20 * MS };
 	uint64_t              until;
 
 	s->owners = owners[draw(s, COUNT_OF(owners))];
+	s->disk = disks[draw(s, COUNT_OF(disks))];
 	server_init(s);
 	server_start(s);
 	clients_start(s);

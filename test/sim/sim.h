@@ -136,14 +136,15 @@ struct worker {
 	struct job       *job;     /* NULL: idle */
 	struct attempt    attempt; /* the latest of the job */
 	bool              finished;
+	uint64_t          pause; /* usual time until it goes on, ns */
 };
 
 void workers_start(struct sim *s);
 void workers_submit(void *arg, struct job *j);
 /* The server died: jobs end, their results go nowhere. */
 void workers_stop(struct sim *s);
-/* Lets others run for a while; called on a worker, else nothing happens. */
-void sim_pause(struct sim *s);
+/* Lets others run for about `usual` ns; called on a worker, else nothing happens. */
+void sim_pause(struct sim *s, uint64_t usual);
 struct worker *sim_worker(struct sim *s); /* the one that is running; NULL: none */
 
 /* --- server.c --- */
@@ -202,6 +203,7 @@ struct op {
 struct watch {
 	uint32_t id;
 	uint32_t lo, hi;
+	bool     full;      /* from the whole table */
 	bool     has_value; /* on this connection */
 	int64_t  value;
 };
@@ -238,6 +240,7 @@ struct sim {
 	struct client  clients[CLIENTS];
 	uint64_t       seed;
 	uint32_t       owners; /* that are written to: few are hot */
+	uint64_t       disk;   /* usual time of a write, ns */
 	bool           ending; /* no new operations, no more faults */
 	bool           over;   /* nothing has an effect any more */
 	uint64_t       ncommits, nretries, nrefusals, ncrashes, ntransitions, ndrops;

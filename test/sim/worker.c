@@ -78,16 +78,18 @@ go_on(struct sim *s, void *arg, uint64_t life)
 	if (w->finished)
 		after(s, latency(s, MS / 20), hand_back, w, life);
 	else
-		after(s, latency(s, MS / 5), go_on, w, life);
+		after(s, latency(s, w->pause), go_on, w, life);
 }
 
 void
-sim_pause(struct sim *s)
+sim_pause(struct sim *s, uint64_t usual)
 {
 	struct worker *w = s->server.running;
 
-	if (w && s->server.up)
-		swapcontext(&w->co->self, &w->co->back);
+	if (!w || !s->server.up)
+		return;
+	w->pause = usual;
+	swapcontext(&w->co->self, &w->co->back);
 }
 
 static void
@@ -101,6 +103,7 @@ next_job(struct sim *s, void *arg, uint64_t life)
 	s->server.jobs.n--;
 	memmove(s->server.jobs.v, s->server.jobs.v + 1, s->server.jobs.n * sizeof(struct job *));
 	w->finished = false;
+	memset(&w->attempt, 0, sizeof w->attempt);
 	after(s, latency(s, MS / 20), go_on, w, life);
 }
 

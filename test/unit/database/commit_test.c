@@ -404,6 +404,32 @@ TEST(old_transactions_are_out_of_retention)
 	fx_close(&f);
 }
 
+static struct wlog_record *
+record(size_t bytes)
+{
+	char *room;
+
+	return wlog_record_new(S("w"), 0, 0, bytes, &room);
+}
+
+/* The log is bounded in bytes: above its limit old records go, above four times its limit
+ * all that is needed to come back. */
+TEST(the_log_is_bounded)
+{
+	const ts_t   second = 1000000000;
+	struct wlog *w = wlog_new(100000, 10);
+
+	for (ts_t i = 1; i <= 30; i++)
+		wlog_append_take(w, record(10000), i * second);
+	CHECK_EQ(wlog_floor(w), 10); /* over 100,000, but all are young */
+	wlog_append_take(w, record(10000), 35 * second);
+	CHECK_EQ(wlog_floor(w), 5 * second);
+	wlog_append_take(w, record(200000), 35 * second + 1);
+	CHECK(wlog_floor(w) > 10 * second);
+	CHECK(wlog_count_after(w, 0) > 5);
+	wlog_free(w);
+}
+
 /* --- snapshots of a given time --- */
 
 /* A pinned timestamp can be read for ten seconds, another past one cannot, a future one is an
@@ -441,5 +467,5 @@ TEST_RUN(T(conflicts_are_writes_inside_what_was_read), T(write_skew_is_prevented
     T(durable_follows_the_store), T(revisions_are_chained),
     T(commit_timestamp_tokens_are_resolved), T(catalogue_changes_conflict),
     T(catalogue_changes_elsewhere_do_not_conflict), T(changes_are_reported_in_order),
-    T(written_keys_are_listed), T(old_transactions_are_out_of_retention),
+    T(written_keys_are_listed), T(old_transactions_are_out_of_retention), T(the_log_is_bounded),
     T(pinned_snapshots_live_ten_seconds))

@@ -96,7 +96,7 @@ audit(void *arg)
 	struct bank             *b = arg;
 	const struct query_spec s = { .source = QUERY_FULL_SCAN, .table = S("accounts") };
 
-	while (b->running > 0) {
+	do {
 		struct txn   *t = begin(b, false);
 		struct query *q;
 		struct doc   *d;
@@ -113,7 +113,7 @@ audit(void *arg)
 			b->failures++;
 		b->checks++;
 		txn_free(t);
-	}
+	} while (b->running > 0);
 }
 
 static void

@@ -768,5 +768,5 @@ TEST_RUN(T(first_insert_creates_the_table), T(table_numbers_count_up_and_are_not
     T(creation_times_increase), T(get_of_what_is_not_there), T(patch_and_replace),
     T(idle_patch_commits_nothing), T(system_fields_may_only_be_repeated), T(refused_writes),
     T(document_bounds), T(virtual_tables), T(private_system_tables), T(normalize_id),
-    T(components_are_separate), T(system_tables_in_components), T(rollback_of_a_nested_mutation), T(writes_coalesce),
-    T(commit_timestamps), T(count))
+    T(components_are_separate), T(system_tables_in_components), T(rollback_of_a_nested_mutation),
+    T(writes_coalesce), T(commit_timestamps), T(count))

@@ -457,10 +457,51 @@ TEST(tasks_wait_for_the_disk)
 	world_close(&w);
 }
 
+/* Session requests are forgotten after fourteen days, younger ones are not. */
+TEST(old_session_requests_are_deleted)
+{
+	const uint64_t    day = 24 * 3600 * 1000000000ull;
+	struct world      w;
+	struct seen       s = { 0 };
+	struct fn_call   *c;
+
+	world_open(&w, false);
+	for (uint32_t i = 0; i < 3; i++) {
+		c = world_call(&w, WANT_MUTATION, S("counter:add"), S("{}"));
+		c->session_id = S("5d8f2a34-0b0e-4c3e-9f7a-3b1c2d4e5f60");
+		c->session_request = i / 2;
+		(void)runner_call(w.runner, c, on_done, &s);
+		fn_call_unref(c);
+		world_settle(&w);
+		w.now_ns += 7 * day + day / 4;
+	}
+	/* Request 0 ran on the first day and was replayed a week later; request 1 came after
+	 * two weeks and made room. */
+	(void)call(&w, WANT_QUERY, "counter:get", "{}", &s);
+	world_settle(&w);
+	CHECK_STRZ(s.res->value_json, "2.0");
+	c = world_call(&w, WANT_MUTATION, S("counter:add"), S("{}"));
+	c->session_id = S("5d8f2a34-0b0e-4c3e-9f7a-3b1c2d4e5f60");
+	(void)runner_call(w.runner, c, on_done, &s);
+	fn_call_unref(c);
+	world_settle(&w);
+	c = world_call(&w, WANT_MUTATION, S("counter:add"), S("{}"));
+	c->session_id = S("5d8f2a34-0b0e-4c3e-9f7a-3b1c2d4e5f60");
+	c->session_request = 1;
+	(void)runner_call(w.runner, c, on_done, &s);
+	fn_call_unref(c);
+	world_settle(&w);
+	(void)call(&w, WANT_QUERY, "counter:get", "{}", &s);
+	world_settle(&w);
+	CHECK_STRZ(s.res->value_json, "3.0");
+	seen_clear(&s);
+	world_close(&w);
+}
+
 TEST_RUN(T(mutation_waits_for_the_disk), T(query_of_undurable_data_waits),
     T(valid_results_are_served_from_memory), T(cached_results_come_without_a_wake_hook),
     T(some_results_are_not_reused), T(watchers_share_one_run),
     T(identities_do_not_share_what_saw_them), T(late_results_are_known_to_be_stale),
     T(newer_results_serve_older_snapshots), T(abandoned_calls_stay_silent),
     T(cache_stays_within_its_budget), T(server_failures_are_not_kept),
-    T(tasks_wait_for_the_disk))
+    T(tasks_wait_for_the_disk), T(old_session_requests_are_deleted))

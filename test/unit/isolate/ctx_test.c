@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "database/ddl.h"
 #include "world.h"
 
 static char *
@@ -59,6 +60,49 @@ nested(void *arg, const struct nested_call *c, struct run_result *caller, struct
 }
 
 static void
+settle(struct world *w)
+{
+	struct pending_batch *b;
+
+	while ((b = db_take_batch(w->db, 1000)) != NULL)
+		assert_int_equal(db_write_batch(w->db, b, NULL), ST_OK);
+}
+
+/* Pushes the schema that the bundle exports. */
+static void
+push_schema(struct world *w)
+{
+	struct err           e = err_in(NULL);
+	struct arena        *a = arena_new();
+	const struct schema *s;
+	struct index_diff    diff;
+	struct docid         id;
+	struct json         *j;
+	struct txn          *t;
+	str                  text, prev, next;
+	bool                 more = true;
+
+	world_run(w, UDF_QUERY, "m.js", "schemaText", "[{}]");
+	assert_true(w->res.ok);
+	text = arena_str(a, val_str(w->res.value));
+	assert_int_equal(json_parse(a, text, &j, &e), ST_OK);
+	assert_int_equal(schema_parse(a, j, &s, &e), ST_OK);
+	t = world_begin(w, true);
+	assert_int_equal(ddl_prepare_indexes(t, s, false, &diff, &e), ST_OK);
+	assert_int_equal(ddl_submit_schema(t, s, &id, &e), ST_OK);
+	world_commit(t);
+	while (more) {
+		assert_int_equal(ddl_background_step(w->db, &more, &e), ST_OK);
+		settle(w);
+	}
+	t = world_begin(w, true);
+	assert_int_equal(ddl_activate_schema(t, &id, &prev, &next, &e), ST_OK);
+	assert_int_equal(ddl_commit_indexes(t, s, &diff, &e), ST_OK);
+	world_commit(t);
+	arena_free(a);
+}
+
+static void
 open_world(struct world *w, bool syscalls)
 {
 	char *source = read_file(JS_BUILD_DIR "/test-functions.js");
@@ -69,6 +113,7 @@ open_world(struct world *w, bool syscalls)
 	w->syscalls = syscalls;
 	w->host.arg = w;
 	w->host.nested = nested;
+	push_schema(w);
 	world_run(w, UDF_MUTATION, "m.js", "seed", "[{}]");
 	CHECK_STRZ(world_outcome(w), "null");
 }
@@ -159,6 +204,7 @@ static const struct row rows[] = {
 	{ "queryShape", Q, NULL },
 	{ "mutationShape", M, NULL },
 	{ "unbound", Q, NULL },
+	{ "proxied", Q, NULL },
 	{ "tables", M, NULL },
 	{ "identity", Q, NULL },
 	{ "meta", Q, NULL },
@@ -196,6 +242,16 @@ static const struct row rows[] = {
 	{ "returnsCommitTs", M, NULL },
 	{ "logs", Q, NULL },
 	{ "validated", Q, "[{\"a\":1.5}]" },
+	{ "indexed", Q, NULL },
+	{ "filtered", Q, NULL },
+	{ "relate", M, NULL },
+	{ "pages", Q, NULL },
+	{ "streams", Q, NULL },
+	{ "customized", Q, "[{\"as\":\"me\",\"n\":4}]" },
+	{ "secured", Q, NULL },
+	{ "securedWrites", M, NULL },
+	{ "triggered", M, NULL },
+	{ "internalWrite", M, NULL },
 };
 
 /* 04 checklist 5, 6, 9, 10, 13: whatever a function does, it cannot tell which way it was

@@ -1,7 +1,8 @@
 /* conformance_test.c - what every store promises (spec 03 section 7.1), asked of each.
  *
- * One suite, run against the SQLite store in a directory of its own and against the memory
- * store.  What only one of them has is in sqlite_test.c and memory_test.c.
+ * One suite, run against the memory store, against SQLite without and with the commit log in
+ * front of it, each in a directory of its own, and with the log while nothing of it gets into
+ * SQLite.  What only one of them has is in a test of its own.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "store_fixture.h"
 
 #include "runtime/thread.h"
+#include "store/logged_int.h"
 #include "value/vjson.h"
 
 struct fixture {
@@ -35,17 +37,48 @@ open_memory(void **state)
 	return 0;
 }
 
+static struct fixture *
+fixture_in_dir(char path[128])
+{
+	struct fixture *f = fixture_new();
+
+	snprintf(f->dir, sizeof f->dir, "/tmp/fresnel-store-XXXXXX");
+	must(mkdtemp(f->dir));
+	snprintf(path, 128, "%s/db", f->dir);
+	return f;
+}
+
 static int
 open_sqlite(void **state)
 {
-	struct fixture *f = *state = fixture_new();
 	char            path[128];
+	struct fixture *f = *state = fixture_in_dir(path);
 
-	snprintf(f->dir, sizeof f->dir, "/tmp/fresnel-store-XXXXXX");
-	if (!mkdtemp(f->dir))
-		return -1;
-	snprintf(path, sizeof path, "%s/db", f->dir);
-	return store_open_sqlite(path, &f->s, NULL) == ST_OK ? 0 : -1;
+	return store_open_sqlite_plain(path, &f->s, NULL) == ST_OK ? 0 : -1;
+}
+
+/* The applier works as soon as there is something. */
+static int
+open_logged(void **state)
+{
+	const struct logged_opts opts = { .segment_bytes = 1 << 20, .checkpoint_frames = 100 };
+	char                     path[128];
+	struct fixture          *f = *state = fixture_in_dir(path);
+
+	return store_open_logged_with(path, &opts, &f->s, NULL) == ST_OK ? 0 : -1;
+}
+
+/* The applier does nothing. */
+static int
+open_paused(void **state)
+{
+	const struct logged_opts opts = {
+		.segment_bytes = 1 << 20, .backlog_bytes = 1 << 30, .paused = true
+	};
+	char            path[128];
+	struct fixture *f = *state = fixture_in_dir(path);
+
+	return store_open_logged_with(path, &opts, &f->s, NULL) == ST_OK ? 0 : -1;
 }
 
 static int
@@ -654,7 +687,9 @@ readers_see_whole_commits(void **state)
 	CHECK_EQ(bank.wrong, 0);
 }
 
-#define BOTH(f)                                                               \
+#define EACH(f)                                                               \
+	{ "logged: " #f, f, open_logged, close_store, NULL },                 \
+	{ "paused: " #f, f, open_paused, close_store, NULL },                 \
 	{ "sqlite: " #f, f, open_sqlite, close_store, NULL },                 \
 	{ "memory: " #f, f, open_memory, close_store, NULL }
 
@@ -662,18 +697,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(reads_see_the_version_of_their_time),
-		BOTH(ranges_and_limits),
-		BOTH(indexes_are_apart),
-		BOTH(hot_keys),
-		BOTH(odd_keys),
-		BOTH(documents_come_back_whole),
-		BOTH(log_ranges),
-		BOTH(globals),
-		BOTH(backfill_overwrites),
-		BOTH(failed_batches_leave_nothing),
-		BOTH(many_rows),
-		BOTH(readers_see_whole_commits),
+		EACH(reads_see_the_version_of_their_time),
+		EACH(ranges_and_limits),
+		EACH(indexes_are_apart),
+		EACH(hot_keys),
+		EACH(odd_keys),
+		EACH(documents_come_back_whole),
+		EACH(log_ranges),
+		EACH(globals),
+		EACH(backfill_overwrites),
+		EACH(failed_batches_leave_nothing),
+		EACH(many_rows),
+		EACH(readers_see_whole_commits),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -1,0 +1,119 @@
+/* net_http_fuzz.c - whatever bytes a client sends, in whatever pieces.
+ *
+ * The first byte chooses how the input is cut.  Requests are answered at once or kept for a
+ * while and answered backwards; time passes.
+ */
+#include "base/mem.h"
+#include "base/vec.h"
+#include "net/http_conn.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct peer {
+	struct http_conn *c;
+	bool              hold;
+	VEC(struct http_exchange *) held;
+};
+
+static void
+head(void *arg, struct http_exchange *x, struct http_rule *ret)
+{
+	(void)arg;
+	x->cors = true;
+	ret->body_max = 4096;
+	ret->discard = str_ends(x->path, S("d"));
+	ret->websocket = str_eq(x->path, S("/ws")) && http_header(x, "sec-websocket-key").n > 0;
+}
+
+static void
+request(void *arg, struct http_exchange *x)
+{
+	struct peer *p = arg;
+
+	if (p->hold) {
+		vec_push(&p->held, x);
+		return;
+	}
+	if (x->verb == VERB_OPTIONS)
+		http_reply_preflight(x);
+	else
+		http_reply_text(x, 200, buf_str(&x->body));
+	http_conn_answer(x);
+}
+
+static void
+ws_open(void *arg, const struct http_exchange *x)
+{
+	(void)arg;
+	(void)x;
+}
+
+static void
+ws_message(void *arg, struct buf *text)
+{
+	struct peer *p = arg;
+
+	http_conn_ws_send(p->c, blob_new(buf_str(text)), true);
+}
+
+static void
+ws_over(void *arg)
+{
+	(void)arg;
+}
+
+static void
+answer_held(struct peer *p)
+{
+	while (p->held.n > 0) {
+		struct http_exchange *x = p->held.v[--p->held.n];
+
+		http_reply_text(x, 200, x->path);
+		http_conn_answer(x);
+	}
+}
+
+static void
+drain(struct peer *p, uint64_t now)
+{
+	struct iovec iov[3];
+	size_t       n, bytes;
+
+	while ((n = http_conn_iov(p->c, iov, 3)) > 0) {
+		bytes = 0;
+		for (size_t i = 0; i < n; i++)
+			bytes += iov[i].iov_len;
+		http_conn_wrote(p->c, bytes > 7 ? bytes - 7 : bytes, now);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct peer p = { .c = NULL };
+	uint64_t    now = 1000;
+	size_t      step;
+
+	if (size == 0)
+		return 0;
+	p.hold = data[0] & 0x80;
+	step = (data[0] & 0x7f) + 1u;
+	p.c = http_conn_new(&(struct http_conn_opts){ .host = { &p, head, request, ws_open,
+	                                                  ws_message, ws_over },
+	    .now_ms = now });
+	for (size_t i = 1; i < size; i += step) {
+		http_conn_feed(p.c, str_of(data + i, size - i < step ? size - i : step), now);
+		drain(&p, now);
+		now += 700;
+		if (!http_conn_tick(p.c, now) || http_conn_phase(p.c) == HTTP_DEAD)
+			break;
+		if (i % 5 == 0)
+			answer_held(&p);
+	}
+	http_conn_eof(p.c);
+	drain(&p, now);
+	http_conn_free(p.c);
+	answer_held(&p);
+	vec_clear(&p.held);
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* flags_test.c - the command line. */
+#include "test.h"
+
+#include "base/mem.h"
+#include "main/flags.h"
+
+#define SECRET "4361726e697461732c206c69746572616c6c79206d65616e696e6720226c6974"
+
+static status
+parse(const char *line, struct flags *ret, struct err *e)
+{
+	static char copy[4096];
+	char       *argv[64] = { (char *)(uintptr_t)"fresnel" };
+	int         argc = 1;
+	size_t      n = strlen(line);
+
+	must(n < sizeof copy);
+	memcpy(copy, line, n + 1);
+	for (size_t i = 0; i < n;) {
+		while (i < n && copy[i] == ' ')
+			copy[i++] = '\0';
+		if (i < n)
+			argv[argc++] = copy + i;
+		while (i < n && copy[i] != ' ')
+			i++;
+	}
+	return flags_parse(argc, argv, ret, e);
+}
+
+/* The command line of the official CLI's local mode, and its probe (spec 02 section 1.4.4). */
+TEST(local_mode) /* 02 checklist 57, 59; 05 checklist 46 */
+{
+	static const char *const line = "--port 3310 --site-proxy-port 3311 --sentry-identifier abc "
+	    "--instance-name anonymous-app --instance-secret " SECRET " --local-storage /s/storage "
+	    "--beacon-tag cli-anonymous-dev /s/db.sqlite3 --beacon-fields {\"override_uuid\":\"u\"} "
+	    "--control-plane-url http://x --control-plane-access-token t";
+	struct err   e = err_in(NULL);
+	struct flags f;
+	char         probe[2048];
+
+	CHECK_EQ(parse(line, &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_SERVE);
+	CHECK_EQ(f.port, 3310);
+	CHECK_EQ(f.site_port, 3311);
+	CHECK_STRZ(str_z(f.instance_name), "anonymous-app");
+	CHECK_STRZ(str_z(f.instance_secret), SECRET);
+	CHECK_STRZ(str_z(f.local_storage), "/s/storage");
+	CHECK_STRZ(str_z(f.db_path), "/s/db.sqlite3");
+	snprintf(probe, sizeof probe, "%s --help", line);
+	CHECK_EQ(parse(probe, &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_HELP);
+}
+
+/* Every option of spec 05 section 12.1, in both forms, and the defaults. */
+TEST(options)
+{
+	struct err   e = err_in(NULL);
+	struct flags f;
+
+	CHECK_EQ(parse("--instance-secret " SECRET, &f, &e), ST_OK);
+	CHECK_STRZ(str_z(f.db_path), "convex_local_backend.sqlite3");
+	CHECK_STRZ(str_z(f.interface), "0.0.0.0");
+	CHECK_STRZ(str_z(f.instance_name), "carnitas");
+	CHECK_STRZ(str_z(f.local_storage), "convex_local_storage");
+	CHECK_EQ(f.port, 3210);
+	CHECK_EQ(f.site_port, 3211);
+	CHECK(!f.redact && !f.banner && !f.origin && !f.site_origin);
+
+	CHECK_EQ(parse("--instance-secret=" SECRET " -i 127.0.0.1 -p=1 --site-proxy-port=2 "
+	    "--convex-origin http://a --convex-site https://b/http --instance-name=n --local-storage=l "
+	    "-d sqlite --do-not-require-ssl --disable-beacon --redact-logs-to-client --banner "
+	    "--convex-http-proxy p --local-log-sink s --workers 3 -- -file", &f, &e), ST_OK);
+	CHECK_STRZ(str_z(f.interface), "127.0.0.1");
+	CHECK_EQ(f.port, 1);
+	CHECK_EQ(f.site_port, 2);
+	CHECK_STRZ(str_z(f.origin), "http://a");
+	CHECK_STRZ(str_z(f.site_origin), "https://b/http");
+	CHECK_STRZ(str_z(f.db_path), "-file");
+	CHECK(f.redact && f.banner);
+	CHECK_EQ(f.workers, 3);
+}
+
+TEST(keygen)
+{
+	struct err   e = err_in(NULL);
+	struct flags f;
+
+	CHECK_EQ(parse("keygen admin-key --instance-name n --instance-secret " SECRET, &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_KEYGEN);
+	CHECK(!f.read_only);
+	CHECK_EQ(parse("keygen --instance-secret " SECRET " admin-key --read-only", &f, &e), ST_OK);
+	CHECK(f.read_only);
+	CHECK_EQ(parse("-V", &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_VERSION);
+	CHECK_EQ(parse("--help -V", &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_HELP);
+}
+
+/* What is wrong is named. */
+TEST(mistakes)
+{
+	const struct {
+		const char *line, *says;
+	} rows[] = {
+		{ "", "instance secret is required" },
+		{ "--nope", "unknown option '--nope'" },
+		{ "-x", "unknown option '-x'" },
+		{ "--port", "--port needs a value" },
+		{ "--port 65536", "--port must be a number up to 65535, not '65536'" },
+		{ "--port -1", "--port must be a number" },
+		{ "-p12x", "--port must be a number" },
+		{ "--banner=1", "--banner takes no value" },
+		{ "--convex-origin ftp://x", "must begin with http:// or https://" },
+		{ "--instance-secret " SECRET " --convex-origin http://x", "need each other" },
+		{ "--instance-secret " SECRET " a b", "what is 'b'?" },
+		{ "--instance-secret " SECRET " -d postgres-v5", "SQLite only" },
+		{ "--instance-secret " SECRET " --s3-storage", "local folder only" },
+		{ "keygen --instance-secret " SECRET, "keygen admin-key" },
+		{ "keygen user-key --instance-secret " SECRET, "'user-key'" },
+		{ "keygen admin-key", "instance secret is required" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct err   e = err_in(NULL);
+		struct flags f;
+		size_t       at;
+
+		fprintf(stderr, "  %s\n", rows[i].line);
+		CHECK_EQ(parse(rows[i].line, &f, &e), ST_BAD_REQUEST);
+		CHECK(str_find(e.text, str_z(rows[i].says), &at));
+	}
+}
+
+TEST_RUN(T(local_mode), T(options), T(keygen), T(mistakes))
