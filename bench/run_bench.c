@@ -15,9 +15,11 @@
 #define RUNS 20000
 
 static const char source[] =
-    "const reg = (kind, f) => Object.assign(f, { ['is' + kind]: true, isPublic: true, _handler: f });\n"
+    "const reg = (kind, f) => Object.assign(f, { ['is' + kind]: true, isPublic: true, _handler: f "
+    "});\n"
     "export const empty = reg('Query', async () => null);\n"
-    "export const insert = reg('Mutation', async (ctx) => ctx.db.insert('accounts', { balance: 100 }));\n"
+    "export const insert = reg('Mutation', async (ctx) => ctx.db.insert('accounts', { balance: 100 "
+    "}));\n"
     "export const transfer = reg('Mutation', async (ctx, { from, to }) => {\n"
     "  const a = await ctx.db.get(from), b = await ctx.db.get(to);\n"
     "  await ctx.db.patch(from, { balance: a.balance - 1 });\n"
@@ -86,7 +88,8 @@ push(struct bench *b)
 	buf_add_byte(&row, '}');
 	insert_row(b, S("_module_sources"), buf_str(&row));
 	buf_clear(&row);
-	insert_row(b, S("_modules"), S("{\"path\":\"m.js\",\"environment\":\"isolate\",\"sha256\":\"x\"}"));
+	insert_row(b, S("_modules"),
+	    S("{\"path\":\"m.js\",\"environment\":\"isolate\",\"sha256\":\"x\"}"));
 }
 
 static uint64_t
@@ -161,8 +164,8 @@ main(void)
 	from = new_account(&b, keep);
 	to = new_account(&b, keep);
 	measure(&b, UDF_QUERY, "empty", S("[{}]"));
-	measure(&b, UDF_MUTATION, "transfer", arena_fmt(keep, "[{\"from\":\"%.*s\",\"to\":\"%.*s\"}]",
-	    STR_ARG(from), STR_ARG(to)));
+	measure(&b, UDF_MUTATION, "transfer",
+	    arena_fmt(keep, "[{\"from\":\"%.*s\",\"to\":\"%.*s\"}]", STR_ARG(from), STR_ARG(to)));
 	isolate_free(b.iso);
 	arena_free(b.arena);
 	arena_free(keep);

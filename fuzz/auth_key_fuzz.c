@@ -16,7 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	str                 text = str_of(data, size);
 
 	if (!a)
-		a = auth_new(&(struct auth_opts){ .instance_name = S("carnitas"), .os = os_real() });
+		a = auth_new(
+		    &(struct auth_opts){ .instance_name = S("carnitas"), .os = os_real() });
 	if (auth_header(a, text, (str){ NULL, 0 }, &id, &e) == ST_OK)
 		identity_unref(id);
 	if (auth_admin_key(a, text, NULL, &id, &e) == ST_OK)

@@ -15,12 +15,8 @@ function fail(value) {
 }
 
 function cloneError(value, seen) {
-  const make = ERRORS[value.name] ?? Error;
-  const result = Object.create(make.prototype);
-  const copy = new make();
-  delete copy.message;
+  const copy = new (ERRORS[value.name] ?? Error)();
   seen.set(value, copy);
-  Object.setPrototypeOf(copy, Object.getPrototypeOf(result));
   for (const name of ["message", "stack", "cause"]) {
     if (Object.hasOwn(value, name)) {
       Object.defineProperty(copy, name, {

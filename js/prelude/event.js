@@ -1,40 +1,42 @@
 // Event and EventTarget, and the listeners of the global object itself.
 import { define, tag } from "./host.js";
 
+let stateOf; // what dispatching changes
+
 class Event {
   #type;
   #init;
-  #timeStamp = 0;
-  _target = null;
-  _current = null;
-  _stopNow = false;
-  _stop = false;
-  _passive = false;
-  #prevented = false;
+  #state = {
+    target: null,
+    current: null,
+    stopped: false,
+    passive: false,
+    prevented: false,
+  };
+  static {
+    stateOf = (event) => event.#state;
+  }
   constructor(type, init = {}) {
     if (arguments.length === 0) {
       throw new TypeError("Failed to construct 'Event': 1 argument required, but only 0 present.");
     }
     this.#type = String(type);
     this.#init = init ?? {};
-    for (const key of ["_target", "_current", "_stopNow", "_stop", "_passive"]) {
-      Object.defineProperty(this, key, { enumerable: false });
-    }
   }
   get type() {
     return this.#type;
   }
   get target() {
-    return this._target;
+    return this.#state.target;
   }
   get srcElement() {
-    return this._target;
+    return this.#state.target;
   }
   get currentTarget() {
-    return this._current;
+    return this.#state.current;
   }
   get eventPhase() {
-    return this._current === null ? 0 : 2;
+    return this.#state.current === null ? 0 : 2;
   }
   get bubbles() {
     return !!this.#init.bubbles;
@@ -46,30 +48,28 @@ class Event {
     return !!this.#init.composed;
   }
   get defaultPrevented() {
-    return this.#prevented;
+    return this.#state.prevented;
   }
   get returnValue() {
-    return !this.#prevented;
+    return !this.#state.prevented;
   }
   get isTrusted() {
     return false;
   }
   get timeStamp() {
-    return this.#timeStamp;
+    return 0;
   }
   composedPath() {
-    return this._current === null ? [] : [this._current];
+    return this.#state.current === null ? [] : [this.#state.current];
   }
   preventDefault() {
-    if (this.cancelable && !this._passive) {
-      this.#prevented = true;
+    if (this.cancelable && !this.#state.passive) {
+      this.#state.prevented = true;
     }
   }
-  stopPropagation() {
-    this._stop = true;
-  }
+  stopPropagation() {}
   stopImmediatePropagation() {
-    this._stop = this._stopNow = true;
+    this.#state.stopped = true;
   }
 }
 for (const [name, value] of [["NONE", 0], ["CAPTURING_PHASE", 1], ["AT_TARGET", 2], ["BUBBLING_PHASE", 3]]) {
@@ -134,7 +134,8 @@ class EventTarget {
       throw new TypeError("Failed to execute 'dispatchEvent' on 'EventTarget': parameter 1 is not of type 'Event'.");
     }
     const self = this ?? globalThis;
-    event._target = event._current = self;
+    const state = stateOf(event);
+    state.target = state.current = self;
     for (const l of [...listenersOf(self)]) {
       if (l.type !== event.type || l.removed) {
         continue;
@@ -142,18 +143,18 @@ class EventTarget {
       if (l.once) {
         self.removeEventListener(l.type, l.callback, l.capture);
       }
-      event._passive = l.passive;
+      state.passive = l.passive;
       if (typeof l.callback === "function") {
         l.callback.call(self, event);
       } else {
         l.callback.handleEvent?.(event);
       }
-      event._passive = false;
-      if (event._stopNow) {
+      state.passive = false;
+      if (state.stopped) {
         break;
       }
     }
-    event._current = null;
+    state.current = null;
     return !event.defaultPrevented;
   }
 }

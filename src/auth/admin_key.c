@@ -70,7 +70,7 @@ auth_make_admin_key(struct buf *out, str instance_name, const uint8_t secret[32]
     const struct os *os, bool read_only)
 {
 	static const uint8_t version = ADMIN_KEY_VERSION;
-	struct admin_token   t = { .issued_s = os_now_ns(os) / 1000000000u, .read_only = read_only };
+	struct admin_token t = { .issued_s = os_now_ns(os) / 1000000000u, .read_only = read_only };
 	uint8_t              key[16], nonce[GCMSIV_NONCE];
 	struct buf           plain, token;
 
@@ -183,7 +183,8 @@ token_identity(struct auth *a, const struct admin_token *t, const struct json *a
 	}
 	if (t->system)
 		return err_set(e, ST_FORBIDDEN, "OperationNotPermitted",
-		    "You do not have permission to perform this operation (`deployment:functions:actAsUser`).");
+		    "You do not have permission to perform this operation "
+		    "(`deployment:functions:actAsUser`).");
 	scratch = arena_new();
 	buf_init(&attributes, 1 << 20);
 	st = auth_attributes(scratch, acting_as, &attributes, &token_id, e);

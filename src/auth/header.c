@@ -43,8 +43,8 @@ auth_user_label(struct arena *a, const char *kind, str token_id, str attributes)
 
 static const char *const text_attributes[] = { "tokenIdentifier", "issuer", "subject", "name",
 	"givenName", "familyName", "nickname", "preferredUsername", "profileUrl", "pictureUrl",
-	"websiteUrl", "email", "gender", "birthday", "timezone", "language", "phoneNumber", "address",
-	"updatedAt" };
+	"websiteUrl", "email", "gender", "birthday", "timezone", "language", "phoneNumber",
+	"address", "updatedAt" };
 static const char *const bool_attributes[] = { "emailVerified", "phoneNumberVerified" };
 
 static bool
@@ -88,7 +88,8 @@ auth_attributes(struct arena *a, const struct json *user, struct buf *out, str *
 		if (!json_get_str(user, "issuer", &issuer) ||
 		    !json_get_str(user, "subject", &subject))
 			return err_set(e, ST_BAD_REQUEST, code,
-			    "The acting user needs `tokenIdentifier`, or both `issuer` and `subject`");
+			    "The acting user needs `tokenIdentifier`, or both `issuer` and "
+			    "`subject`");
 		token_id = arena_fmt(a, "%.*s|%.*s", STR_ARG(issuer), STR_ARG(subject));
 	}
 	buf_add_byte(out, '{');

@@ -119,13 +119,14 @@ ec_key(struct arena *a, const struct json *jwk)
 	str             x, y, crv;
 
 	must(bld != NULL);
-	if (json_get_str(jwk, "crv", &crv) && str_eq(crv, S("P-256")) && key_bytes(a, jwk, "x", &x) &&
-	    key_bytes(a, jwk, "y", &y) && x.n == 32 && y.n == 32) {
+	if (json_get_str(jwk, "crv", &crv) && str_eq(crv, S("P-256")) &&
+	    key_bytes(a, jwk, "x", &x) && key_bytes(a, jwk, "y", &y) && x.n == 32 && y.n == 32) {
 		memcpy(point + 1, x.p, 32);
 		memcpy(point + 33, y.p, 32);
-		if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
-		    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point,
-		        sizeof point) == 1)
+		if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) ==
+			1 &&
+		    OSSL_PARAM_BLD_push_octet_string(
+			bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) == 1)
 			key = key_from_params("EC", bld);
 	}
 	OSSL_PARAM_BLD_free(bld);
@@ -197,7 +198,8 @@ jwks_verify(const struct json *jwks, const struct jwt *t, str alg, struct err *e
 		return err_set(e, ST_UNAUTHENTICATED, code,
 		    "Could not verify JWT: its algorithm is not %.*s", STR_ARG(alg));
 	if (!json_get_str(t->header, "kid", &kid))
-		return err_set(e, ST_UNAUTHENTICATED, code, "Could not verify JWT: it names no key (kid)");
+		return err_set(
+		    e, ST_UNAUTHENTICATED, code, "Could not verify JWT: it names no key (kid)");
 	for (size_t i = 0; keys && keys->kind == JSON_ARRAY && i < keys->n; i++) {
 		const struct json *jwk = &keys->items[i];
 		str                id, kty;
@@ -213,6 +215,6 @@ jwks_verify(const struct json *jwks, const struct jwt *t, str alg, struct err *e
 		return err_set(e, ST_UNAUTHENTICATED, code,
 		    "Could not verify JWT: the signature does not fit");
 	}
-	return err_set(e, ST_UNAUTHENTICATED, code, "Could not verify JWT: no key '%.*s' in the key set",
-	    STR_ARG(kid));
+	return err_set(e, ST_UNAUTHENTICATED, code,
+	    "Could not verify JWT: no key '%.*s' in the key set", STR_ARG(kid));
 }

@@ -134,7 +134,8 @@ data_jwks(struct arena *a, str url, const struct json **ret, struct err *e)
 	buf_clear(&bytes);
 	if (!ok)
 		return err_set(e, ST_UNAUTHENTICATED, "InvalidAuthHeader",
-		    "Could not read the key set of the auth provider: `jwks` must be a data: URL with JSON"
+		    "Could not read the key set of the auth provider: `jwks` must be a data: URL "
+		    "with JSON"
 		    " on this server");
 	*ret = j;
 	return ST_OK;
@@ -274,8 +275,10 @@ user_token(struct auth *auth, struct provider_list *list, str token, struct iden
 		return no_provider(list, t.claims, iss, e);
 	if (!p->custom)
 		return err_set(e, ST_BAD_REQUEST, "AuthProviderDiscoveryFailed",
-		    "Auth provider discovery of %.*s failed: this server makes no outgoing HTTP requests;"
-		    " configure a customJwt provider whose `jwks` is a data: URL", STR_ARG(p->issuer));
+		    "Auth provider discovery of %.*s failed: this server makes no outgoing HTTP "
+		    "requests;"
+		    " configure a customJwt provider whose `jwks` is a data: URL",
+		    STR_ARG(p->issuer));
 	return verify_custom(auth, list->arena, p, &t, iss, ret, e);
 }
 

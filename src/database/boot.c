@@ -477,9 +477,11 @@ fill_tree(struct db *db, struct err *e)
 	status      st = ST_OK;
 
 	buf_init(&f.key, BUF_MAX_DEFAULT);
-	for (size_t i = 0; st == ST_OK && (f.table = catalog_table_at(db->catalog, i)) != NULL; i++) {
-		const struct table_info *t = f.table;
+	for (size_t i = 0; st == ST_OK; i++) {
+		const struct table_info *t = f.table = catalog_table_at(db->catalog, i);
 
+		if (!t)
+			break;
 		for (size_t j = 0; j < t->nindexes; j++) {
 			if (t->indexes[j].def.kind != INDEX_DATABASE)
 				continue;

@@ -285,7 +285,8 @@ tables_remove(struct tables *a, const struct table *t)
 const struct table_info *
 catalog_table(const struct catalog *c, struct uid component, str name)
 {
-	struct table *t = tables_find(&c->by_name, cmp_name, &(struct table_key){ component, name, 0 });
+	struct table_key k = { component, name, 0 };
+	struct table    *t = tables_find(&c->by_name, cmp_name, &k);
 
 	return t ? &t->info : NULL;
 }

@@ -77,7 +77,8 @@ extern const struct system_table system_tables[];
 extern const size_t              system_table_count;
 const struct system_table *system_table_find(str name); /* NULL: none */
 /* Defs of all indexes of `t`, by_id and by_creation_time (but for _index) first; in `a`. */
-struct index_def *system_table_indexes(struct arena *a, const struct system_table *t, size_t *ret_n);
+struct index_def *system_table_indexes(struct arena *a, const struct system_table *t,
+    size_t *ret_n);
 /* The two that every table has. */
 struct index_def index_def_by_id(void);
 struct index_def index_def_by_creation_time(void);

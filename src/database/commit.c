@@ -418,7 +418,8 @@ db_commit(struct db *db, const struct commit *c, ts_t *ret_ts, struct conflict *
 	if (!has_tokens(c))
 		prepare(&w, c->writes);
 	if (c->catalog) {
-		must(catalog_base_version(c->catalog) == catalog_version(snapshot_catalog(c->base)));
+		must(catalog_base_version(c->catalog) ==
+		    catalog_version(snapshot_catalog(c->base)));
 		diff_indexes(&w, c->catalog, snapshot_catalog(c->base), true);
 		diff_indexes(&w, snapshot_catalog(c->base), c->catalog, false);
 	}

@@ -62,7 +62,7 @@ struct db {
 	struct catalog  *catalog;   /* of the newest commit; one reference */
 	_Atomic ts_t     latest;
 	struct snapshot *current;   /* of `latest`, made on demand; NULL: not made */
-	uint64_t         evictions; /* ranges that were thrown out: installs from before are stale */
+	uint64_t         evictions; /* of ranges: loads from before are stale */
 	struct wlog     *wlog;
 	VEC(struct pin)  pins;
 	VEC(uint32_t)    dropped;   /* numbers of dropped indexes whose entries are still there */

@@ -24,7 +24,8 @@ struct sub  *subs_add(struct subs *s, struct readset *reads, void *cookie);
 void         subs_remove(struct subs *s, struct sub *sub);
 /* Calls fn once for each subscription that contains the key (a subscription may be met again
  * with another key).  fn must not add or remove subscriptions. */
-void         subs_stab(struct subs *s, str full_key, void (*fn)(void *arg, void *cookie), void *arg);
+void         subs_stab(struct subs *s, str full_key, void (*fn)(void *arg, void *cookie),
+    void *arg);
 size_t       subs_count(const struct subs *s);
 void         subs_check(const struct subs *s); /* aborts if an invariant is broken */
 

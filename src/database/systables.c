@@ -88,7 +88,8 @@ index_def_by_creation_time(void)
 	static str fields[] = { { CT, sizeof CT - 1 } };
 
 	return (struct index_def){
-		.name = S("by_creation_time"), .kind = INDEX_DATABASE, .nfields = 1, .fields = fields,
+		.name = S("by_creation_time"), .kind = INDEX_DATABASE, .nfields = 1,
+		.fields = fields,
 	};
 }
 

@@ -124,7 +124,8 @@ node_search(const struct node *n, str key, bool upper)
 		if (n->heads[mid] != head)
 			c = n->heads[mid] < head ? -1 : 1;
 		else
-			c = str_cmp(str_from(entry_key(n->keys[mid]), n->skip), str_from(key, n->skip));
+			c = str_cmp(str_from(entry_key(n->keys[mid]), n->skip),
+			    str_from(key, n->skip));
 		if (c < 0 || (upper && c == 0))
 			lo = mid + 1;
 		else

@@ -574,3 +574,30 @@ live_free(struct runner *r)
 	}
 	must(!link_joined(&r->results));
 }
+
+/* Every result is subscribed exactly while it is valid and depends on something; who holds an
+ * invalid one has been told or is being told; the budget counts what is there. */
+void
+live_check(const struct runner *r)
+{
+	size_t subscribed = 0, bytes = 0;
+
+	must(!link_joined(&r->dirty));
+	for (struct link *l = r->results.next; l != &r->results; l = l->next) {
+		const struct vres *v = LINK_OWNER(l, struct vres, all);
+
+		subscribed += v->sub != NULL;
+		must(v->refs > 0 && !(v->sub && v->invalid_at));
+		must(v->sub || v->invalid_at || !v->res->reads || v->res->reads->n == 0);
+		must(v->invalid_at == 0 || v->invalid_at > v->res->ts);
+	}
+	must(subscribed == subs_count(r->subs));
+	for (struct link *l = r->lru.next; l != &r->lru; l = l->next) {
+		const struct entry *e = LINK_OWNER(l, struct entry, lru);
+
+		bytes += e->bytes;
+		must(!link_joined(&e->evals) || e->flying);
+		must(!e->newest || e->newest->refs > 0);
+	}
+	must(bytes == r->cache_bytes);
+}

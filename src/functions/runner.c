@@ -5,8 +5,7 @@
  * the next of these, so that whoever calls into the runner is never called back in between.
  *
  * Thread: the core thread, except job_run().
- * Memory: jobs are recycled; a pending call lives until its `done` or until it is abandoned
- * and its job is back.
+ * Memory: jobs are recycled.
  */
 #include "functions/functions_int.h"
 #include "functions/runner_int.h"
@@ -25,19 +24,6 @@ struct durable_wait {
 	ts_t        ts;
 	void (*fn)(void *arg);
 	void *arg;
-};
-
-struct pending_call {
-	struct runner    *r;
-	struct fn_call   *c;      /* one reference */
-	struct fn_result *res;    /* one reference, once there */
-	struct eval       eval;   /* queries */
-	struct deferred   later;
-	struct durable_wait *wait;
-	fn_done           executed; /* NULL: nobody asked */
-	fn_done           done;
-	void             *arg;
-	bool              job_out, abandoned, starting, cached;
 };
 
 /* A finished task whose timestamp is not durable yet. */
@@ -64,6 +50,7 @@ runner_new(const struct runner_opts *opts)
 	    opts->cache_max_bytes ? opts->cache_max_bytes : CACHE_MAX_BYTES_DEFAULT;
 	r->subs = subs_new();
 	r->entries = map_new();
+	r->lanes = map_new();
 	r->processed = db_latest_ts(r->db);
 	r->durable = db_durable_ts(r->db);
 	r->expire_due_ns = os_mono_ns(r->os) + EXPIRE_EVERY_NS;
@@ -94,6 +81,8 @@ runner_free(struct runner *r)
 		mem_free(j);
 	}
 	subs_free(r->subs);
+	must(map_count(r->lanes) == 0);
+	map_free(r->lanes);
 	map_free(r->entries);
 	mem_free(r);
 }
@@ -147,8 +136,8 @@ job_recycle(struct runner *r, struct job *j)
 	r->free_jobs = j;
 }
 
-static void
-finished(struct runner *r, const struct fn_call *c, const struct fn_result *res, bool cached)
+void
+runner_finished(struct runner *r, const struct fn_call *c, const struct fn_result *res, bool cached)
 {
 	metric_add(cached ? &cached_calls : &runs, 1);
 	if (r->on_finished)
@@ -272,150 +261,6 @@ runner_durable(struct runner *r)
 	settle(r);
 }
 
-/* --- calls --- */
-
-static void
-pending_free(struct pending_call *p)
-{
-	p->r->calls--;
-	eval_stop(&p->eval);
-	runner_undefer(&p->later);
-	runner_forget(p->wait);
-	fn_call_unref(p->c);
-	fn_result_unref(p->res);
-	mem_free(p);
-}
-
-static void
-pending_finish(void *arg)
-{
-	struct pending_call *p = arg;
-
-	p->wait = NULL;
-	p->done(p->arg, p->res);
-	pending_free(p);
-}
-
-/* The result is there; it may leave when what it shows is durable. */
-static void
-pending_ready(void *arg)
-{
-	struct pending_call *p = arg;
-	struct durable_wait *w;
-
-	if (p->cached)
-		finished(p->r, p->c, p->res, true);
-	if (runner_is_durable(p->r, p->res->ts)) {
-		pending_finish(p);
-		return;
-	}
-	w = runner_when_durable(p->r, p->res->ts, pending_finish, p);
-	p->wait = w;
-}
-
-static void
-pending_result(struct pending_call *p, struct fn_result *res)
-{
-	p->res = fn_result_ref(res);
-	if (p->starting)
-		runner_defer(p->r, &p->later);
-	else
-		pending_ready(p);
-}
-
-static void
-pending_eval_done(struct eval *ev, struct fn_result *res, struct vres *v, bool ran)
-{
-	struct pending_call *p = LINK_OWNER(ev, struct pending_call, eval);
-
-	(void)v;
-	p->cached = !ran;
-	pending_result(p, res);
-}
-
-static struct pending_call *
-pending_new(struct runner *r, struct fn_call *c, fn_done done, void *arg)
-{
-	struct pending_call *p = MEM_NEW(struct pending_call);
-
-	p->r = r;
-	p->c = fn_call_ref(c);
-	p->done = done;
-	p->arg = arg;
-	p->later.fn = pending_ready;
-	p->later.arg = p;
-	r->calls++;
-	return p;
-}
-
-struct pending_call *
-runner_query_at(struct runner *r, struct fn_call *c, struct snapshot *at, fn_done done, void *arg)
-{
-	struct pending_call *p = pending_new(r, c, done, arg);
-
-	p->eval.r = r;
-	p->eval.c = p->c;
-	p->eval.done = pending_eval_done;
-	live_keys(c, c->journal, &p->eval.own, &p->eval.shared);
-	p->starting = true;
-	eval_start(&p->eval, at);
-	p->starting = false;
-	return p;
-}
-
-struct pending_call *
-runner_call(struct runner *r, struct fn_call *c, fn_done done, void *arg)
-{
-	struct pending_call *p;
-	struct job          *j;
-
-	if (c->want == WANT_QUERY) {
-		struct snapshot *at = runner_snapshot(r);
-
-		p = runner_query_at(r, c, at, done, arg);
-		snapshot_unref(at);
-		return p;
-	}
-	p = pending_new(r, c, done, arg);
-	j = job_new(r, JOB_CALL);
-	j->call = fn_call_ref(c);
-	j->pending = p;
-	p->job_out = true;
-	job_submit(r, j);
-	return p;
-}
-
-void
-runner_abandon(struct pending_call *p)
-{
-	if (p->job_out)
-		p->abandoned = true;
-	else
-		pending_free(p);
-}
-
-void
-runner_on_executed(struct pending_call *p, fn_done fn)
-{
-	must(p->job_out);
-	p->executed = fn;
-}
-
-static void
-call_done(struct runner *r, struct job *j)
-{
-	struct pending_call *p = j->pending;
-
-	finished(r, j->call, j->res, false);
-	if (!p->abandoned && p->executed)
-		p->executed(p->arg, j->res);
-	p->job_out = false;
-	if (p->abandoned)
-		pending_free(p);
-	else
-		pending_result(p, j->res);
-}
-
 /* --- tasks --- */
 
 void
@@ -488,11 +333,11 @@ runner_job_done(struct runner *r, struct job *j)
 	case JOB_NONE:
 		break;
 	case JOB_CALL:
-		call_done(r, j);
+		call_job_done(r, j);
 		expire_sometimes(r);
 		break;
 	case JOB_QUERY:
-		finished(r, j->call, j->res, false);
+		runner_finished(r, j->call, j->res, false);
 		live_job_done(r, j);
 		break;
 	case JOB_TASK:
@@ -529,6 +374,21 @@ runner_snapshot(struct runner *r)
 		if (snapshot_ts(s) <= r->processed)
 			return s;
 		snapshot_unref(s);
+	}
+}
+
+void
+runner_check(const struct runner *r)
+{
+	ts_t last = 0;
+
+	subs_check(r->subs);
+	live_check(r);
+	for (struct link *l = r->waits.next; l != &r->waits; l = l->next) {
+		const struct durable_wait *w = LINK_OWNER(l, struct durable_wait, link);
+
+		must(w->ts >= last);
+		last = w->ts;
 	}
 }
 

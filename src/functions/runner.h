@@ -120,6 +120,8 @@ struct durable_wait *runner_when_durable(struct runner *r, ts_t ts, void (*fn)(v
     void *arg);
 void runner_forget(struct durable_wait *w); /* NULL is fine */
 
+/* Aborts if an invariant of subscriptions and results is broken (simulation, after each step). */
+void runner_check(const struct runner *r);
 size_t runner_busy(const struct runner *r); /* jobs out and calls waiting: 0 when drained */
 
 #endif

@@ -1,8 +1,8 @@
-/* runner_int.h - the core thread's side of functions, as its two files see it.
+/* runner_int.h - the core thread's side of functions, as its three files see it.
  *
- * runner.c: jobs, calls, durability, the loop's odds and ends.  live.c: queries and their
- * results, from the question "what is f(args) at this snapshot" to who must hear that the
- * answer changed.
+ * runner.c: jobs, tasks, durability, the loop's odds and ends.  calls.c: single calls and the
+ * order of those that repeat each other.  live.c: queries and their results, from the question
+ * "what is f(args) at this snapshot" to who must hear that the answer changed.
  *
  *   live_watch --eval--> entry (one per path, arguments, journal and identity)
  *        |                  |  newest
@@ -72,6 +72,8 @@ struct runner {
 	uint64_t     expire_due_ns; /* monotonic; when old _session_requests are next deleted */
 	bool         expiring, expire_more;
 
+	struct map  *lanes;     /* session and request -> struct lane, while one runs */
+
 	struct job  *free_jobs;
 	size_t       jobs_out, calls, tasks;
 	bool         settling, woken;
@@ -101,11 +103,19 @@ void live_job_done(struct runner *r, struct job *j);
 void live_walk(struct runner *r);   /* meets the new commits */
 bool live_notify(struct runner *r); /* tells one watch; false: none to tell */
 void live_free(struct runner *r);
+void live_check(const struct runner *r);
 
 /* --- runner.c --- */
 
 struct job *job_new(struct runner *r, enum job_kind kind);
 void        job_submit(struct runner *r, struct job *j);
 void        runner_wake(struct runner *r); /* something waits for the next flush */
+/* Counts the run and tells the function log. */
+void runner_finished(struct runner *r, const struct fn_call *c, const struct fn_result *res,
+    bool cached);
+
+/* --- calls.c --- */
+
+void call_job_done(struct runner *r, struct job *j);
 
 #endif

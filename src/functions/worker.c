@@ -74,11 +74,17 @@ finish_failure(struct run *x, str message, str data)
 	x->outcome = message;
 }
 
-/* The server failed the function. */
+/* The server failed the function.  Of what is its own business it tells nothing (spec 01
+ * section 11.2). */
 static void
 finish_refused(struct run *x, const struct err *e, status st)
 {
 	x->r->st = st;
+	if (st == ST_OPERATIONAL || st == ST_OUT_OF_RETENTION) {
+		x->r->code = S("InternalServerError");
+		x->r->text = S("Your request couldn't be completed. Try again later.");
+		return;
+	}
 	x->r->code = arena_str(x->r->arena, e->code);
 	x->r->text = arena_str(x->r->arena, e->text);
 }

@@ -65,15 +65,15 @@ parse_validator(struct eval *ev, str name, const char *method, str text,
 
 	if (json_parse(ev->arena, text, &j, &why) != ST_OK)
 		return err_set(e, ST_BAD_REQUEST, "InvalidModules",
-		    "Invalid JSON returned from %.*s:%.*s.%s(): %.*s", STR_ARG(ev->path), STR_ARG(name),
-		    method, STR_ARG(why.text));
+		    "Invalid JSON returned from %.*s:%.*s.%s(): %.*s", STR_ARG(ev->path),
+		    STR_ARG(name), method, STR_ARG(why.text));
 	*ret = NULL;
 	if (j->kind == JSON_NULL)
 		return ST_OK;
 	if (validator_parse(ev->arena, j, ret, &why) != ST_OK)
 		return err_set(e, ST_BAD_REQUEST, "InvalidModules",
-		    "Invalid JSON returned from %.*s:%.*s.%s(): %.*s", STR_ARG(ev->path), STR_ARG(name),
-		    method, STR_ARG(why.text));
+		    "Invalid JSON returned from %.*s:%.*s.%s(): %.*s", STR_ARG(ev->path),
+		    STR_ARG(name), method, STR_ARG(why.text));
 	return ST_OK;
 }
 
@@ -151,7 +151,8 @@ check_function_name(str name, struct err *e)
 	if (name.n <= FUNCTION_NAME_MAX && identifier_check(name, NULL) == ST_OK)
 		return ST_OK;
 	return err_set(e, ST_BAD_REQUEST, "InvalidFunctionName",
-	    "Invalid function name: %.*s. Function names must be identifiers of at most %d characters.",
+	    "Invalid function name: %.*s. Function names must be identifiers of at most %d "
+	    "characters.",
 	    STR_ARG(name), FUNCTION_NAME_MAX);
 }
 
@@ -159,7 +160,7 @@ static status
 look_at_export(struct eval *ev, const struct exported *x, struct err *e)
 {
 	struct module_look *l = ev->arg;
-	struct function     f = { .name = x->name };
+	struct function     f = { .name = arena_str(ev->arena, x->name) };
 	bool                public, internal;
 	JSValueConst        handler;
 
@@ -174,7 +175,8 @@ look_at_export(struct eval *ev, const struct exported *x, struct err *e)
 	TRY(read_validator(ev, x->fn, x->name, "exportArgs", &f.args, e));
 	if (f.args && !validator_is_any(f.args) && !validator_is_object(f.args))
 		return err_set(e, ST_BAD_REQUEST, "InvalidModules",
-		    "Invalid exportArgs return value: %.*s:%.*s.exportArgs() must describe an object or any.",
+		    "Invalid exportArgs return value: %.*s:%.*s.exportArgs() must describe an "
+		    "object or any.",
 		    STR_ARG(ev->path), STR_ARG(x->name));
 	TRY(read_validator(ev, x->fn, x->name, "exportReturns", &f.returns, e));
 	TRY(check_handler(ev, x, &handler, e));
@@ -243,7 +245,8 @@ write_routes(struct eval *ev, JSValueConst routes, struct buf *b, struct err *e)
 	int64_t    n;
 
 	if (!JS_IsObject(routes) || JS_GetLength(ctx, routes, &n) < 0)
-		return err_set(e, ST_BAD_REQUEST, "InvalidModules", "getRoutes() must return an array");
+		return err_set(
+		    e, ST_BAD_REQUEST, "InvalidModules", "getRoutes() must return an array");
 	buf_add_byte(b, '[');
 	for (int64_t i = 0; i < n; i++) {
 		JSValue route = JS_GetPropertyInt64(ctx, routes, i);
@@ -437,8 +440,14 @@ static status
 analyze_module(struct isolate *iso, struct analysis *an, str path, struct err *e)
 {
 	struct module_look l = { .all = an };
-	struct eval        ev = { .iso = iso, .environment = ENV_ANALYZE, .env = an->env, .path = path,
-		       .limit_ns = ANALYZE_NS, .arena = an->arena, .look = look_at_module, .arg = &l };
+	struct eval ev = { .iso = iso,
+		.environment = ENV_ANALYZE,
+		.env = an->env,
+		.path = path,
+		.limit_ns = ANALYZE_NS,
+		.arena = an->arena,
+		.look = look_at_module,
+		.arg = &l };
 	status             st = ST_OK;
 
 	buf_init(&l.routes, BUF_MAX_DEFAULT);
@@ -489,8 +498,10 @@ check_crons(const struct analysis *an, struct err *e)
 			continue;
 		if (contains(an->queries.v, an->queries.n, t->path))
 			return err_set(e, ST_BAD_REQUEST, "InvalidCron",
-			    "The cron job '%.*s' schedules a query function, only actions and mutations "
-			    "can be scheduled", STR_ARG(t->identifier));
+			    "The cron job '%.*s' schedules a query function, only actions and "
+			    "mutations "
+			    "can be scheduled",
+			    STR_ARG(t->identifier));
 		return err_set(e, ST_BAD_REQUEST, "InvalidCron",
 		    "The cron job '%.*s' schedules a function that does not exist: %.*s",
 		    STR_ARG(t->identifier), STR_ARG(t->path));

@@ -15,11 +15,11 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "isolate/engine_int.h"
 #include "os/file.h"
 #include "runtime/thread.h"
 
 #define FORMAT_VERSION  "fresnel bytecode 1"
-#define COMPILE_STACK   ((size_t)2 << 20)
 #define COMPILE_MEMORY  ((size_t)1 << 30)
 #define DIGEST          32u
 
@@ -221,7 +221,7 @@ compile(enum code_kind kind, str specifier, str source, struct blob **ret, struc
 	status     st;
 
 	must(ctx);
-	JS_SetMaxStackSize(rt, COMPILE_STACK);
+	JS_SetMaxStackSize(rt, engine_stack_size());
 	JS_SetMemoryLimit(rt, COMPILE_MEMORY);
 	JS_SetModuleLoaderFunc(rt, keep_name, stand_in, NULL);
 	st = compile_in(ctx, kind, specifier, source, ret, e);

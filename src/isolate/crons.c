@@ -79,7 +79,8 @@ write_interval(const struct cron *c, struct buf *b, struct err *e)
 		n++;
 	}
 	if (n != 1)
-		return bad(c, e, "Exactly one of \"seconds\", \"minutes\", or \"hours\" must be given");
+		return bad(
+		    c, e, "Exactly one of \"seconds\", \"minutes\", or \"hours\" must be given");
 	json_key(b, "seconds");
 	json_write_i64(b, (int64_t)seconds);
 	return ST_OK;
@@ -177,8 +178,8 @@ cron_field(str s, const struct field *f, uint64_t *ret)
 static bool
 cron_valid(str s)
 {
-	static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
-		"sep", "oct", "nov", "dec" };
+	static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul",
+		"aug", "sep", "oct", "nov", "dec" };
 	static const char *const days[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat" };
 	static const struct field fields[] = { { 0, 59, NULL, 0 }, { 0, 23, NULL, 0 },
 		{ 1, 31, NULL, 0 }, { 1, 12, months, 12 }, { 0, 7, days, 7 } };
@@ -284,7 +285,8 @@ convert_one(struct arena *a, str identifier, const struct json *j, struct buf *b
 	str                name;
 
 	for (size_t i = 0; i < identifier.n; i++)
-		if (identifier.p[i] < 0x20 || identifier.p[i] > 0x7e || identifier.n > IDENTIFIER_MAX)
+		if (identifier.p[i] < 0x20 || identifier.p[i] > 0x7e ||
+		    identifier.n > IDENTIFIER_MAX)
 			return bad(&c, e, "Cron identifiers must be printable ASCII");
 	if (!json_get_str(j, "name", &name) || !args || args->kind != JSON_ARRAY ||
 	    !json_get_str(c.schedule, "type", &c.type))

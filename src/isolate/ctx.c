@@ -12,6 +12,8 @@
  */
 #include "isolate/ctx_int.h"
 
+#define RUN_ARENA_MAX ((size_t)256 << 20) /* bytes: specs, ids, texts, parsed arguments */
+
 bool
 js_put(JSContext *ctx, JSValueConst object, JSAtom atom, JSValue value)
 {
@@ -47,8 +49,14 @@ ctx_run(JSContext *ctx)
 {
 	struct engine *en = engine_of(ctx);
 
-	if (en->run && en->run->txn && en->phase == PHASE_EXECUTE)
-		return en->run;
+	if (LIKELY(en->run && en->run->txn && en->phase == PHASE_EXECUTE)) {
+		if (LIKELY(arena_bytes(en->run->arena) <= RUN_ARENA_MAX))
+			return en->run;
+		js_throw_uncatchable(ctx,
+		    "JavaScript execution ran out of memory (maximum memory usage: %zu MB)",
+		    RUN_ARENA_MAX >> 20);
+		return NULL;
+	}
 	js_throw_text(ctx, JSE_ERROR, S("Can't use database at import time"));
 	return NULL;
 }

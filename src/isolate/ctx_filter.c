@@ -76,6 +76,16 @@ expression_of(JSContext *ctx, JSValueConst v)
 	return literal_of(ctx, v, x) ? x : NULL;
 }
 
+/* Evaluating and printing recurse: false with an exception if that would go too deep. */
+static bool
+shallow(JSContext *ctx, const struct expression *x)
+{
+	if (x->depth <= DEPTH_MAX)
+		return true;
+	js_throw_text(ctx, JSE_ERROR, S("Received invalid json: recursion limit exceeded"));
+	return false;
+}
+
 bool
 ctx_expr_of(JSContext *ctx, JSValueConst v, const struct expr **ret, str *ret_bad)
 {
@@ -83,10 +93,8 @@ ctx_expr_of(JSContext *ctx, JSValueConst v, const struct expr **ret, str *ret_ba
 
 	if (!x)
 		return false;
-	if (x->depth > DEPTH_MAX) {
-		js_throw_text(ctx, JSE_ERROR, S("Received invalid json: recursion limit exceeded"));
+	if (!shallow(ctx, x))
 		return false;
-	}
 	*ret = &x->x;
 	*ret_bad = x->bad;
 	return true;
@@ -211,7 +219,7 @@ expression_serialize(JSContext *ctx, JSValueConst this_val, int argc, JSValueCon
 	JSValue            ret;
 
 	(void)argc, (void)argv, (void)magic;
-	if (!x)
+	if (!x || !shallow(ctx, x))
 		return JS_EXCEPTION;
 	buf_init(&b, BUF_MAX_DEFAULT);
 	write_expr(&b, &x->x);

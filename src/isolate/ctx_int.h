@@ -81,7 +81,8 @@ struct method {
 };
 /* Own members of a plain object are enumerable, those of a prototype are not. */
 bool    js_methods(JSContext *ctx, JSValueConst object, const struct method *m, size_t n, bool own);
-/* The run in progress, in its execute phase; NULL with an exception otherwise. */
+/* The run in progress, in its execute phase; NULL with an exception otherwise.  Each operation
+ * asks for it first, so this is where what operations leave in the run's arena is bounded. */
 struct run *ctx_run(JSContext *ctx);
 /* What an object of this class points to, also through proxies; NULL: it is none of them. */
 void   *ctx_payload(JSContext *ctx, JSValueConst v, JSClassID id);

@@ -8,23 +8,12 @@
  */
 #include <math.h>
 
-#include "isolate/ctx_int.h"
+#include "isolate/ctx_query_int.h"
 
 #define OPERATORS_MAX 256
 
-enum query_state { PREPARING, EXECUTING, CLOSED, CONSUMED };
-
-struct cquery {
-	enum query_state  state;
-	struct query_spec spec;
-	bool              ordered;
-	str               search; /* JSON of a search source; p == NULL: none */
-	str               bad;    /* query JSON to be refused at the start; p == NULL: none */
-	struct query     *q;      /* EXECUTING */
-};
-
-static JSValue
-query_object(JSContext *ctx, struct cquery *cq)
+JSValue
+cquery_object(JSContext *ctx, struct cquery *cq)
 {
 	JSValue object = JS_NewObjectClass(ctx, engine_of(ctx)->cx->query);
 
@@ -43,8 +32,8 @@ query_of(JSContext *ctx, JSValueConst this_val)
 
 /* --- malformed parts: refused by the parser, at the start --- */
 
-static void
-set_bad(struct run *r, struct cquery *cq, const char *source, str range, str operator)
+void
+cquery_set_bad(struct run *r, struct cquery *cq, const char *source, str range, str operator)
 {
 	struct buf b;
 
@@ -160,8 +149,11 @@ close_query(struct cquery *cq)
 static void
 add_operator(struct run *r, struct cquery *cq, struct query_op op)
 {
-	struct query_op *ops = ARENA_ARRAY(r->arena, struct query_op, cq->spec.nops + 1);
+	struct query_op *ops;
 
+	if (cq->spec.nops > OPERATORS_MAX) /* refused at the start: one too many is enough */
+		return;
+	ops = ARENA_ARRAY(r->arena, struct query_op, cq->spec.nops + 1);
 	if (cq->spec.nops)
 		memcpy(ops, cq->spec.ops, cq->spec.nops * sizeof *ops);
 	ops[cq->spec.nops++] = op;
@@ -193,7 +185,7 @@ do_order(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 		    S("{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"t\",\"order\":1}}");
 	if (JS_IsString(order))
 		JS_FreeCString(ctx, text);
-	return query_object(ctx, cq);
+	return cquery_object(ctx, cq);
 }
 
 static JSValue
@@ -218,10 +210,10 @@ do_filter(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 	if (!ok)
 		return JS_EXCEPTION;
 	if (bad.p)
-		set_bad(r, cq, "FullTableScan", STR_EMPTY,
+		cquery_set_bad(r, cq, "FullTableScan", STR_EMPTY,
 		    arena_fmt(r->arena, "{\"filter\":%.*s}", STR_ARG(bad)));
 	add_operator(r, cq, (struct query_op){ .filter = x });
-	return query_object(ctx, cq);
+	return cquery_object(ctx, cq);
 }
 
 static JSValue
@@ -236,11 +228,11 @@ do_limit(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 	if (JS_IsNumber(n) && JS_ToFloat64(ctx, &d, n) < 0)
 		return JS_EXCEPTION;
 	if (!(d >= 0) || d > 9007199254740992.0 || d != floor(d)) {
-		set_bad(r, cq, "FullTableScan", STR_EMPTY, S("{\"limit\":-1}"));
+		cquery_set_bad(r, cq, "FullTableScan", STR_EMPTY, S("{\"limit\":-1}"));
 		d = 0;
 	}
 	add_operator(r, cq, (struct query_op){ .limit = (uint64_t)d });
-	return query_object(ctx, cq);
+	return cquery_object(ctx, cq);
 }
 
 /* --- reading --- */
@@ -450,11 +442,6 @@ do_paginate(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 
 /* --- QueryImpl --- */
 
-enum query_method {
-	Q_ORDER, Q_FILTER, Q_LIMIT, Q_START, Q_NEXT, Q_RETURN, Q_PAGINATE, Q_COLLECT, Q_TAKE,
-	Q_FIRST, Q_UNIQUE
-};
-
 static JSValue
 query_do(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int method)
 {
@@ -489,182 +476,12 @@ query_do(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, in
 	return JS_UNDEFINED;
 }
 
-static JSValue
-query_method(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int method)
+JSValue
+cquery_method(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int method)
 {
 	JSValue ret = query_do(ctx, this_val, argc, argv, method);
 
 	return method >= Q_NEXT ? js_promise_of(ctx, ret) : ret;
-}
-
-/* --- QueryInitializerImpl --- */
-
-/* A query over this table with nothing chained yet; NULL with an exception. */
-static struct cquery *
-fresh_query(JSContext *ctx, JSValueConst this_val)
-{
-	struct run    *r = ctx_run(ctx);
-	JSValue        name;
-	struct cquery *cq;
-
-	if (!r)
-		return NULL;
-	name = JS_GetProperty(ctx, this_val, engine_of(ctx)->cx->atoms.tableName);
-	cq = ARENA_NEW(r->arena, struct cquery);
-	cq->spec.index = STR_EMPTY;
-	if (JS_IsException(name) || !js_to_str(ctx, name, r->arena, &cq->spec.table))
-		cq = NULL;
-	else if (identifier_check(cq->spec.table, NULL) != ST_OK)
-		set_bad(r, cq, "FullTableScan", STR_EMPTY, STR_EMPTY);
-	JS_FreeValue(ctx, name);
-	return cq;
-}
-
-/* String(v) in the run's arena. */
-static bool
-text_of(JSContext *ctx, JSValueConst v, str *ret)
-{
-	size_t      n;
-	const char *text = JS_ToCStringLen(ctx, &n, v);
-
-	if (!text)
-		return false;
-	*ret = arena_str(engine_of(ctx)->run->arena, str_of(text, n));
-	JS_FreeCString(ctx, text);
-	return true;
-}
-
-static JSValue
-with_index(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
-{
-	JSValueConst   index = js_arg(argc, argv, 0);
-	struct cquery *cq;
-	struct ranges  ranges;
-
-	(void)magic;
-	if (!js_arg_given(ctx, index, 1, "withIndex", "indexName"))
-		return JS_EXCEPTION;
-	cq = fresh_query(ctx, this_val);
-	if (!cq || !ctx_ranges_of(ctx, js_arg(argc, argv, 1), &ranges) ||
-	    !text_of(ctx, index, &cq->spec.index))
-		return JS_EXCEPTION;
-	cq->spec.source = QUERY_INDEX_RANGE;
-	cq->spec.range = ranges.v;
-	cq->spec.nrange = ranges.n;
-	cq->bad.p = NULL;
-	if (ranges.bad.p || identifier_check(cq->spec.index, NULL) != ST_OK ||
-	    identifier_check(cq->spec.table, NULL) != ST_OK)
-		set_bad(engine_of(ctx)->run, cq, "IndexRange",
-		    ranges.bad.p ? ranges.bad : STR_EMPTY, STR_EMPTY);
-	return query_object(ctx, cq);
-}
-
-static JSValue
-with_search_index(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
-{
-	JSValueConst   index = js_arg(argc, argv, 0), callback = js_arg(argc, argv, 1);
-	struct cquery *cq;
-	struct run    *r;
-	str            name, filters;
-	struct buf     b;
-
-	(void)magic;
-	if (!js_arg_given(ctx, index, 1, "withSearchIndex", "indexName") ||
-	    !js_arg_given(ctx, callback, 2, "withSearchIndex", "searchFilter"))
-		return JS_EXCEPTION;
-	cq = fresh_query(ctx, this_val);
-	if (!cq || !text_of(ctx, index, &name) || !ctx_search_of(ctx, callback, &filters))
-		return JS_EXCEPTION;
-	r = engine_of(ctx)->run;
-	buf_init(&b, BUF_MAX_DEFAULT);
-	buf_addz(&b, "{\"type\":\"Search\",\"indexName\":");
-	json_write_str(
-	    &b, arena_fmt(r->arena, "%.*s.%.*s", STR_ARG(cq->spec.table), STR_ARG(name)));
-	buf_addz(&b, ",\"filters\":[");
-	buf_add(&b, filters);
-	buf_addz(&b, "]}");
-	cq->search = arena_str(r->arena, buf_str(&b));
-	cq->bad.p = NULL;
-	buf_clear(&b);
-	return query_object(ctx, cq);
-}
-
-static JSValue
-full_table_scan(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
-{
-	struct cquery *cq = fresh_query(ctx, this_val);
-
-	(void)argc, (void)argv, (void)magic;
-	return cq ? query_object(ctx, cq) : JS_EXCEPTION;
-}
-
-/* The same operator on a full table scan. */
-static JSValue
-scan_then(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int method)
-{
-	JSValue scan = full_table_scan(ctx, this_val, 0, NULL, 0), ret;
-
-	if (JS_IsException(scan))
-		return method >= Q_NEXT ? js_promise_of(ctx, scan) : scan;
-	ret = query_method(ctx, scan, argc, argv, method);
-	JS_FreeValue(ctx, scan);
-	return ret;
-}
-
-static JSValue
-count_documents(JSContext *ctx, JSValueConst this_val)
-{
-	struct cquery *cq = fresh_query(ctx, this_val);
-	struct run    *r = engine_of(ctx)->run;
-	struct err     e;
-	double         n;
-
-	if (!cq)
-		return JS_EXCEPTION;
-	e = err_in(r->arena);
-	if (txn_count(r->txn, cq->spec.table, &n, &e) != ST_OK)
-		return ctx_throw_err(ctx, &e);
-	return JS_NewNumber(ctx, n);
-}
-
-static JSValue
-count(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
-{
-	(void)argc, (void)argv, (void)magic;
-	return js_promise_of(ctx, count_documents(ctx, this_val));
-}
-
-JSValue
-ctx_initializer_new(JSContext *ctx, JSValueConst table_name)
-{
-	struct ctx_state *cx = engine_of(ctx)->cx;
-	JSValue           ret = JS_NewObjectProto(ctx, cx->initializer_proto);
-
-	if (JS_IsException(ret) ||
-	    js_put(ctx, ret, cx->atoms.tableName, JS_DupValue(ctx, table_name)))
-		return ret;
-	JS_FreeValue(ctx, ret);
-	return JS_EXCEPTION;
-}
-
-bool
-ctx_result_ok(JSContext *ctx, JSValueConst v)
-{
-	struct ctx_state *cx = engine_of(ctx)->cx;
-	JSValue           proto;
-	bool              is_query;
-
-	if (!JS_IsObject(v) || JS_IsProxy(v))
-		return true;
-	proto = JS_GetPrototype(ctx, v);
-	is_query = JS_GetClassID(v) == cx->query || (JS_IsObject(proto) &&
-	    JS_VALUE_GET_PTR(proto) == JS_VALUE_GET_PTR(cx->initializer_proto));
-	JS_FreeValue(ctx, proto);
-	if (is_query)
-		js_throw_text(ctx, JSE_ERROR,
-		    S("Return value is a Query. Results must be retrieved with "
-		      "`.collect()`, `.take(n), `.unique()`, or `.first()`."));
-	return !is_query;
 }
 
 /* --- set-up --- */
@@ -674,26 +491,17 @@ ctx_query_install(struct engine *en)
 {
 	static const JSClassDef    def = { .class_name = "QueryImpl" };
 	static const struct method query[] = {
-		{ "order", 1, query_method, Q_ORDER },
-		{ "filter", 1, query_method, Q_FILTER },
-		{ "limit", 1, query_method, Q_LIMIT },
-		{ "@@asyncIterator", 0, query_method, Q_START },
-		{ "next", 0, query_method, Q_NEXT },
-		{ "return", 0, query_method, Q_RETURN },
-		{ "paginate", 1, query_method, Q_PAGINATE },
-		{ "collect", 0, query_method, Q_COLLECT },
-		{ "take", 1, query_method, Q_TAKE },
-		{ "first", 0, query_method, Q_FIRST },
-		{ "unique", 0, query_method, Q_UNIQUE },
-	};
-	static const struct method initializer[] = {
-		{ "withIndex", 2, with_index, 0 }, { "withSearchIndex", 2, with_search_index, 0 },
-		{ "fullTableScan", 0, full_table_scan, 0 }, { "order", 1, scan_then, Q_ORDER },
-		{ "count", 0, count, 0 }, { "filter", 1, scan_then, Q_FILTER },
-		{ "limit", 1, scan_then, Q_LIMIT }, { "collect", 0, scan_then, Q_COLLECT },
-		{ "take", 1, scan_then, Q_TAKE }, { "paginate", 1, scan_then, Q_PAGINATE },
-		{ "first", 0, scan_then, Q_FIRST }, { "unique", 0, scan_then, Q_UNIQUE },
-		{ "@@asyncIterator", 0, scan_then, Q_START },
+		{ "order", 1, cquery_method, Q_ORDER },
+		{ "filter", 1, cquery_method, Q_FILTER },
+		{ "limit", 1, cquery_method, Q_LIMIT },
+		{ "@@asyncIterator", 0, cquery_method, Q_START },
+		{ "next", 0, cquery_method, Q_NEXT },
+		{ "return", 0, cquery_method, Q_RETURN },
+		{ "paginate", 1, cquery_method, Q_PAGINATE },
+		{ "collect", 0, cquery_method, Q_COLLECT },
+		{ "take", 1, cquery_method, Q_TAKE },
+		{ "first", 0, cquery_method, Q_FIRST },
+		{ "unique", 0, cquery_method, Q_UNIQUE },
 	};
 	struct ctx_state *cx = en->cx;
 	JSValue           proto = JS_NewObject(en->ctx);
@@ -703,7 +511,5 @@ ctx_query_install(struct engine *en)
 	ok = JS_NewClass(en->rt, cx->query, &def) == 0 &&
 	    js_methods(en->ctx, proto, query, COUNT_OF(query), false);
 	JS_SetClassProto(en->ctx, cx->query, proto);
-	cx->initializer_proto = JS_NewObject(en->ctx);
-	return ok && js_methods(en->ctx, cx->initializer_proto, initializer, COUNT_OF(initializer),
-	    false);
+	return ok && ctx_initializer_install(en);
 }

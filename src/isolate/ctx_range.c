@@ -12,6 +12,9 @@ struct search_filters { /* the payload of a search filter builder: JSON array el
 	str  json;
 };
 
+#define CLAUSES_MAX 64 /* no index has half as many fields: more of them never compile */
+#define SEARCH_MAX  ((size_t)64 << 10) /* bytes of JSON */
+
 static const char *const op_names[] = { "Eq", "Gt", "Gte", "Lt", "Lte" }; /* enum range_op */
 
 static bool
@@ -76,6 +79,16 @@ clause_json(JSContext *ctx, const char *type, JSValueConst field, struct val val
 
 /* --- index ranges --- */
 
+static struct ranges *
+ranges_copy(struct run *r, const struct ranges *from)
+{
+	struct ranges *to = ARENA_NEW(r->arena, struct ranges);
+
+	*to = *from;
+	to->consumed = false;
+	return to;
+}
+
 static JSValue
 range_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
@@ -87,6 +100,8 @@ range_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 
 	if (!r || !consume(ctx, &from->consumed, false))
 		return JS_EXCEPTION;
+	if (from->n >= CLAUSES_MAX)
+		return builder_object(ctx, cx->range, ranges_copy(r, from));
 	v = ARENA_ARRAY(r->arena, struct range_expr, from->n + 1);
 	last = &v[from->n];
 	if (from->n)
@@ -97,8 +112,9 @@ range_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 		return JS_EXCEPTION;
 	if (JS_IsString(field) && !js_to_str(ctx, field, r->arena, &last->field))
 		return JS_EXCEPTION;
-	to = ARENA_NEW(r->arena, struct ranges);
-	*to = (struct ranges){ .n = from->n + 1, .v = v, .bad = from->bad };
+	to = ranges_copy(r, from);
+	to->v = v;
+	to->n++;
 	if (!to->bad.p && !ctx_path_ok(last->field) &&
 	    !clause_json(ctx, op_names[magic], field, last->value, &to->bad))
 		return JS_EXCEPTION;
@@ -206,6 +222,8 @@ search_step(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
 	if (!js_to_val(ctx, js_arg(argc, argv, 1), TO_VAL_UNDEFINED_OK, r->arena, &value) ||
 	    !clause_json(ctx, magic == SEARCH_EQ ? "Eq" : "Search", argv[0], value, &clause))
 		return JS_EXCEPTION;
+	if (from->json.n + clause.n > SEARCH_MAX)
+		return js_throw_text(ctx, JSE_ERROR, S("The search filter is too large"));
 	to = ARENA_NEW(r->arena, struct search_filters);
 	to->json = from->json.n ?
 	    arena_fmt(r->arena, "%.*s,%.*s", STR_ARG(from->json), STR_ARG(clause)) : clause;

@@ -9,17 +9,16 @@
 #include "isolate/engine_int.h"
 
 #define RUN_GARBAGE ((size_t)24 << 20)      /* allocated by a run before cycles are collected */
-#define REFUSALS_MAX 2000
 #define BUILD_NS    ((uint64_t)10000000000) /* CPU for the prelude */
 
 /* --- the engine's allocator --- */
 
-/* Without memory, native loops of the engine may throw and carry on for minutes before the
- * next interrupt check. */
+/* The engine never hears that there is no memory: in many places it does not survive that,
+ * and no catch may see it (spec 04 section 5.1). */
 static void *
-or_give_up(struct heap *h, void *p)
+or_give_up(void *p)
 {
-	if (UNLIKELY(!p) && heap_refusals(h) > REFUSALS_MAX)
+	if (UNLIKELY(!p))
 		engine_abort();
 	return p;
 }
@@ -27,13 +26,13 @@ or_give_up(struct heap *h, void *p)
 static void *
 js_heap_calloc(void *opaque, size_t n, size_t size)
 {
-	return or_give_up(opaque, heap_zalloc(opaque, n * size)); /* the engine checked the product */
+	return or_give_up(heap_zalloc(opaque, n * size)); /* the engine checked the product */
 }
 
 static void *
 js_heap_malloc(void *opaque, size_t n)
 {
-	return or_give_up(opaque, heap_alloc(opaque, n));
+	return or_give_up(heap_alloc(opaque, n));
 }
 
 static void
@@ -46,7 +45,7 @@ js_heap_free(void *opaque, void *p)
 static void *
 js_heap_realloc(void *opaque, void *p, size_t n)
 {
-	return or_give_up(opaque, heap_resize(opaque, p, n));
+	return or_give_up(heap_resize(opaque, p, n));
 }
 
 static const JSMallocFunctions heap_functions = {
@@ -164,7 +163,8 @@ engine_new(struct isolate *iso, enum environment env, const struct import_env *i
 	make_runtime(en);
 	engine_enter(en, &r);
 	if (!engine_protect(build, &b))
-		b.st = err_internal(e, "the prelude does not fit into %zu bytes", iso->opts.heap_bytes);
+		b.st = err_internal(
+		    e, "the prelude does not fit into %zu bytes", iso->opts.heap_bytes);
 	engine_leave(en, NULL);
 	loglines_clear(&res.logs);
 	if (b.st != ST_OK)
@@ -223,7 +223,8 @@ engine_seal(struct engine *en)
 	im->nimport_rejected = im->rejected.n;
 	im->import_rejected = ARENA_ARRAY(im->arena, struct rejection, im->rejected.n);
 	if (im->rejected.n)
-		memcpy(im->import_rejected, im->rejected.v, im->rejected.n * sizeof *im->rejected.v);
+		memcpy(
+		    im->import_rejected, im->rejected.v, im->rejected.n * sizeof *im->rejected.v);
 	heap_seal(en->heap);
 	im->sealed = true;
 }

@@ -84,6 +84,8 @@ struct isolate {
 NODISCARD status engine_new(struct isolate *iso, enum environment env,
     const struct import_env *import, struct engine **ret, struct err *e);
 void engine_free(struct engine *en);
+/* What the engine may use of this thread's stack: 2 MiB, less where there is less left. */
+size_t engine_stack_size(void);
 /* Calls fn(arg) so that an abort() inside the engine (its answer to some cases of exhausted
  * memory) comes back here.  False: it did, and the engine is only good for engine_free(). */
 bool engine_protect(void (*fn)(void *arg), void *arg);
@@ -105,6 +107,8 @@ void engine_reset(struct engine *en);
 /* Loads, links and evaluates the graph of `path`; sets im->ns.  OK also if it failed for a
  * reason that is the function's own: then *ret_error is its text (p == NULL: success). */
 NODISCARD status module_import(struct engine *en, str path, str *ret_error, struct err *e);
+/* *e = *from, which dies with an engine. */
+status err_copy(struct err *e, const struct err *from);
 void modules_install(struct engine *en); /* loader callbacks */
 struct module *module_by_specifier(struct engine *en, str specifier); /* loaded ones; or NULL */
 void modules_clear(struct image *im);

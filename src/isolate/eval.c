@@ -103,7 +103,7 @@ eval_run(struct eval *ev, struct err *e)
 	if (!engine_protect(eval_main, &t))
 		t.st = err_set_str(e, ST_BAD_REQUEST, "Error", run_broken(ev->en));
 	if (t.st == ST_OK && r.fatal.st != ST_OK)
-		t.st = err_set_str(e, r.fatal.st, "InternalServerError", r.fatal.text);
+		t.st = err_copy(e, &r.fatal);
 	engine_leave(ev->en, NULL);
 	engine_free(ev->en);
 	ev->en = NULL;
@@ -156,7 +156,8 @@ look_at_schema(struct eval *ev, struct err *e)
 
 	if (JS_IsUndefined(v) || JS_IsNull(v))
 		st = err_set(e, ST_BAD_REQUEST, "MissingSchemaExportError",
-		    "Default export is missing from schema file. Export the result of `defineSchema` "
+		    "Default export is missing from schema file. Export the result of "
+		    "`defineSchema` "
 		    "as the default export of `schema.ts`.");
 	else if (!has_method(ev, v, "export"))
 		st = not_a_schema(e);
@@ -215,8 +216,10 @@ static status
 not_a_definition(const char *why, struct err *e)
 {
 	return err_set(e, ST_BAD_REQUEST, "InvalidDefinition",
-	    "The default export of `convex.config.ts` in your app has an invalid value (%s). Please "
-	    "make sure that you\xe2\x80\x99re exporting the return value of `defineApp()`", why);
+	    "The default export of `convex.config.ts` in your app has an invalid value (%s). "
+	    "Please "
+	    "make sure that you\xe2\x80\x99re exporting the return value of `defineApp()`",
+	    why);
 }
 
 static status

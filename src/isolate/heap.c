@@ -165,7 +165,7 @@ run_alloc(struct heap *h, uint32_t len, bool *ret_zero)
 			bin_add(s, first + len, have - len);
 	} else {
 		if (len > s->npages - s->top) {
-			h->refusals++;
+			h->oom = true;
 			return NO_PAGE;
 		}
 		first = s->top;
@@ -217,7 +217,7 @@ alloc(struct heap *h, size_t n, bool *ret_zero)
 	if (n <= SMALL_MAX)
 		return small_alloc(h, class_of(n));
 	if (n > h->limit) {
-		h->refusals++;
+		h->oom = true;
 		return NULL;
 	}
 	page = run_alloc(h, pages_of(n), ret_zero);
@@ -371,13 +371,7 @@ heap_forget_free(struct heap *h)
 bool
 heap_oom(const struct heap *h)
 {
-	return h->refusals > 0;
-}
-
-size_t
-heap_refusals(const struct heap *h)
-{
-	return h->refusals;
+	return h->oom;
 }
 
 bool

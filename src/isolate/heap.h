@@ -45,7 +45,6 @@ void   heap_release(struct heap *h, void *p);
 void  *heap_resize(struct heap *h, void *p, size_t n);
 size_t heap_usable(const void *p); /* p came from some heap */
 bool   heap_oom(const struct heap *h);
-size_t heap_refusals(const struct heap *h); /* allocations that failed since the last reset */
 bool   heap_contains(const struct heap *h, const void *p);
 
 void heap_seal(struct heap *h);  /* once */

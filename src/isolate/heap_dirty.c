@@ -47,7 +47,8 @@ registry_find(uintptr_t a)
 		uintptr_t lo = atomic_load_explicit(&slots[i].lo, memory_order_acquire);
 
 		/* A match is a heap of this thread: nobody else may free it meanwhile. */
-		if (lo > 1 && a >= lo && a < atomic_load_explicit(&slots[i].hi, memory_order_relaxed))
+		if (lo > 1 && a >= lo &&
+		    a < atomic_load_explicit(&slots[i].hi, memory_order_relaxed))
 			return slots[i].heap;
 	}
 	return NULL;
@@ -225,6 +226,6 @@ heap_reset(struct heap *h)
 		}
 	}
 	trim(h);
-	h->refusals = 0;
+	h->oom = false;
 	h->resets++;
 }

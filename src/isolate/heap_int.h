@@ -21,7 +21,8 @@ enum page_kind { PAGE_UNUSED, PAGE_SMALL, PAGE_RUN, PAGE_FREE };
 struct page_info {
 	uint8_t  kind;
 	uint8_t  size_class; /* PAGE_SMALL */
-	uint32_t len;        /* PAGE_RUN, PAGE_FREE: pages, in the first one; PAGE_FREE: also in the last */
+	uint32_t
+	    len; /* PAGE_RUN, PAGE_FREE: pages, in the first one; PAGE_FREE: also in the last */
 	uint32_t next, prev; /* PAGE_FREE: neighbours in the bin, by first page */
 };
 
@@ -48,7 +49,7 @@ struct heap {
 	size_t             limit;
 	struct heap_state *state;      /* == base */
 	uint32_t           high;       /* pages above read as zeroes */
-	size_t             refusals;
+	bool               oom;
 	bool               sealed;
 	bool               copies_all; /* no write protection: a reset copies every sealed page */
 	uint32_t           sealed_pages;

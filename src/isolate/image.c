@@ -178,6 +178,8 @@ import(void *arg)
 	en->im->ctx_mutation = ctx_new(en, UDF_MUTATION);
 	if (run_ended_by(en).p)
 		i->error = arena_fmt(en->im->arena, "%.*s\n", STR_ARG(run_ended_by(en)));
+	else if (!en->im->tainted)
+		engine_seal(en);
 }
 
 /* Seed and clock of the import phase: zeroes where nothing was ever pushed. */
@@ -209,7 +211,7 @@ import_entry(struct engine *en, const struct run_request *req, str *ret_error, s
 	if (!engine_protect(import, &i))
 		i.error = arena_fmt(im->arena, "%.*s\n", STR_ARG(run_broken(en)));
 	if (i.st == ST_OK && r.fatal.st != ST_OK)
-		i.st = err_set_str(e, r.fatal.st, r.fatal.code.p, r.fatal.text);
+		i.st = err_copy(e, &r.fatal);
 	engine_leave(en, NULL);
 	im->logs = res.logs;
 	*ret_error = i.error.p ? arena_str(req->arena, i.error) : i.error;
@@ -228,8 +230,7 @@ build(struct isolate *iso, const struct run_request *req, struct engine **ret, s
 	if (st != ST_OK || ret_error->p) {
 		engine_free(en);
 		en = NULL;
-	} else if (!en->im->tainted) {
-		engine_seal(en);
+	} else if (en->im->sealed) {
 		image_keep(iso, en);
 	}
 	*ret = en;

@@ -78,7 +78,7 @@ struct run_request {
 	uint64_t      now_ns;    /* what Date.now() says */
 	uint8_t       seed[32];
 	struct arena *arena;     /* for the result */
-	bool          force_syscalls; /* call invokeQuery/invokeMutation instead of _handler (tests) */
+	bool          force_syscalls; /* invokeQuery/invokeMutation instead of _handler (tests) */
 	str           instance_name;
 	str           client_ip, client_user_agent; /* p == NULL: unknown */
 };
@@ -120,9 +120,9 @@ struct import_env {
 	size_t                      nvars;
 };
 
-/* Spec 02 section 11, spec 04 section 2.2: the AnalyzedModule JSON of spec 02 section 5.2 for each isolate
- * module outside _deps/ (auth.config.js: empty lists), as one JSON object path -> module in `ret`.  BAD_REQUEST
- * with "Failed to analyze PATH: ..." . */
+/* Spec 02 section 11, spec 04 section 2.2: the AnalyzedModule JSON of spec 02 section 5.2 for
+ * each isolate module outside _deps/ (auth.config.js: empty lists), as one JSON object path ->
+ * module in `ret`.  BAD_REQUEST with "Failed to analyze PATH: ...". */
 NODISCARD status isolate_analyze(struct isolate *iso, const struct import_env *env,
     struct arena *a, struct buf *ret, struct err *e);
 

@@ -46,7 +46,7 @@ struct engine {
 	enum environment env;
 	enum phase       phase;
 	struct run      *run;      /* what is running now; NULL between runs */
-	const struct import_env *import; /* ENV_ANALYZE and the evaluations: where modules come from */
+	const struct import_env *import; /* where modules come from in the other environments */
 	struct ctx_state *cx;      /* ctx.c's: class ids, atoms, scratch; outside of the heap */
 	struct image     *im;      /* engine_int.h: modules and what importing them observed */
 };
@@ -79,14 +79,17 @@ JSValue js_throw_uncatchable(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3);
 
 /* --- installed into a fresh context, in this order (engine.c calls them) --- */
 
-void ctx_install_classes(struct engine *en);          /* ctx.c: native classes and prototypes; makes en->cx */
-void ctx_uninstall(struct engine *en);                /* frees en->cx, when the engine dies; NULL is fine */
+/* ctx.c: native classes and prototypes; makes en->cx. */
+void ctx_install_classes(struct engine *en);
+/* Frees en->cx, when the engine dies; NULL is fine. */
+void ctx_uninstall(struct engine *en);
 /* The ctx object of a query or mutation, for _handler(ctx, args); built in the image. */
 JSValue ctx_new(struct engine *en, enum udf_kind kind);
-/* The npm package's validateReturnValue(): false with an exception if a handler returned a query. */
+/* The npm package's validateReturnValue(): false with an exception if it is a query. */
 bool ctx_result_ok(JSContext *ctx, JSValueConst v);
 void syscalls_install(struct engine *en, JSValueConst convex); /* Convex.syscall, asyncSyscall */
-void natives_install(struct engine *en, JSValueConst global);  /* console sink, Date, Math.random, crypto, env, text codecs */
+/* Console sink, Date, Math.random, crypto, env, text codecs. */
+void natives_install(struct engine *en, JSValueConst global);
 
 /* --- the prelude --- */
 /* Bytecode or source of js/prelude, linked into the binary (generated at build time). */
@@ -113,8 +116,8 @@ NODISCARD status run_env_var(struct engine *en, str name, bool *ret_found, str *
 
 /* --- stack.c --- */
 
-/* Message and mapped frames of a thrown value: "Uncaught Error: boom\n    at f (../convex/m.ts:3:8)\n",
- * and ConvexError data. */
+/* Message and mapped frames of a thrown value, "Uncaught Error: boom\n    at f
+ * (../convex/m.ts:3:8)\n", and ConvexError data. */
 void error_describe(struct engine *en, JSValueConst thrown, struct arena *a, str *ret_text,
     str *ret_data);
 /* error.stack as user code sees it: mapped frames only. */

@@ -3,9 +3,10 @@
  * Host state of the engine (stack limit) is set at each entry, because a reset brings back
  * what it was at the seal.
  *
- * The engine answers some failures of allocation with abort().  It is compiled with abort
- * replaced by engine_abort(), which jumps back to engine_protect(): nothing needs unwinding,
- * the heap is dropped as a whole.
+ * Out of memory ends a run by a jump: the engine's own recovery from it is full of holes (null
+ * dereferences, abort()), and nothing needs unwinding, since the heap is dropped as a whole.
+ * The allocator calls engine_abort() at the first refusal; the engine is compiled with abort
+ * replaced by it too.  So code that calls the engine keeps what it must not lose in arenas.
  *
  * Thread: the isolate's.
  */
@@ -17,6 +18,7 @@
 
 #define JS_STACK      ((size_t)2 << 20)
 #define STACK_RESERVE ((size_t)256 << 10) /* for our own frames below the engine's */
+#define STACK_LEAST   ((size_t)16 << 10)  /* enough to throw "Maximum call stack size exceeded" */
 #define TIMEOUT_TEXT  "Function execution timed out (maximum duration: %gs)"
 #define OOM_TEXT      "JavaScript execution ran out of memory (maximum memory usage: %zu MB)"
 
@@ -141,17 +143,24 @@ stack_left(void)
 	return here > low ? here - low : 0;
 }
 
+size_t
+engine_stack_size(void)
+{
+	size_t left = stack_left();
+
+	if (left < STACK_RESERVE + STACK_LEAST)
+		return STACK_LEAST;
+	return left < STACK_RESERVE + JS_STACK ? left - STACK_RESERVE : JS_STACK;
+}
+
 struct run *
 engine_enter(struct engine *en, struct run *r)
 {
 	struct run *before = en->run;
-	size_t      left = stack_left(), stack = JS_STACK;
 
-	if (left < stack + STACK_RESERVE)
-		stack = left > 2 * STACK_RESERVE ? left - STACK_RESERVE : STACK_RESERVE;
 	en->run = r;
 	r->cpu_start_ns = os_thread_cpu_ns();
-	JS_SetMaxStackSize(en->rt, stack);
+	JS_SetMaxStackSize(en->rt, engine_stack_size());
 	JS_UpdateStackTop(en->rt);
 	return before;
 }
@@ -184,7 +193,8 @@ on_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_
 		if (JS_VALUE_GET_PTR(r.promise) != JS_VALUE_GET_PTR(promise))
 			continue;
 		im->rejected.n--;
-		memmove(&im->rejected.v[i], &im->rejected.v[i + 1], (im->rejected.n - i) * sizeof r);
+		memmove(
+		    &im->rejected.v[i], &im->rejected.v[i + 1], (im->rejected.n - i) * sizeof r);
 		JS_FreeValue(ctx, r.promise);
 		JS_FreeValue(ctx, r.reason);
 		return;

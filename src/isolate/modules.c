@@ -35,7 +35,8 @@ check_component(str c, struct err *e)
 	}
 	if (!alnum)
 		return err_set(e, ST_BAD_REQUEST, "InvalidModulePath",
-		    "Path component %.*s must have at least one alphanumeric character.", STR_ARG(c));
+		    "Path component %.*s must have at least one alphanumeric character.",
+		    STR_ARG(c));
 	if (c.n > COMPONENT_NAME_MAX)
 		return err_set(e, ST_BAD_REQUEST, "InvalidModulePath",
 		    "Path component is too long (%zu > maximum %d): %.*s", c.n, COMPONENT_NAME_MAX,
@@ -145,7 +146,8 @@ fetch_from_txn(struct txn *t, struct module *m, struct err *e)
 	v = val_get(doc_val(row), S("environment"));
 	if (val_kind(v) == VAL_STRING && str_eq(val_str(v), S("node")))
 		return err_set(e, ST_BAD_REQUEST, "WrongEnvironment",
-		    "Trying to execute %.*s in isolate, but it is bundled for Node", STR_ARG(m->path));
+		    "Trying to execute %.*s in isolate, but it is bundled for Node",
+		    STR_ARG(m->path));
 	v = val_get(doc_val(row), S("sha256"));
 	TRY(txn_sys_first(t, S("_module_sources"), S("by_sha256"), &v, 1, &body, e));
 	if (!body)
@@ -260,7 +262,8 @@ normalize(JSContext *ctx, const char *base, const char *name, void *opaque)
 		return NULL;
 	}
 	buf_init(&b, 1 << 16);
-	if (resolve(str_z(base), str_z(name), &b, &e) == ST_OK && check_path(buf_str(&b), &e) == ST_OK) {
+	if (resolve(str_z(base), str_z(name), &b, &e) == ST_OK &&
+	    check_path(buf_str(&b), &e) == ST_OK) {
 		str path = arena_str(en->im->arena, buf_str(&b));
 
 		ret = js_strdup(ctx, arena_fmt(en->im->arena, SPECIFIER_PREFIX "%.*s",
@@ -347,13 +350,22 @@ modules_install(struct engine *en)
 
 /* --- importing --- */
 
+status
+err_copy(struct err *e, const struct err *from)
+{
+	err_set_str(e, from->st, "InternalServerError", from->text);
+	if (e && e->arena && from->code.n)
+		e->code = arena_str(e->arena, from->code); /* `from` may die first */
+	return from->st;
+}
+
 static status
 take_load_error(struct image *im, str *ret_error, struct err *e)
 {
 	struct err *le = &im->load_error;
 
 	if (!status_deterministic(le->st))
-		return err_set_str(e, le->st, le->code.p, le->text);
+		return err_copy(e, le);
 	*ret_error = arena_fmt(im->arena, "%.*s\n", STR_ARG(le->text));
 	return ST_OK;
 }

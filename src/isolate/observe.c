@@ -141,7 +141,8 @@ from_import_env(struct engine *en, str name, bool *ret_found, str *ret, struct e
 	}
 	if (!*ret_found && en->env == ENV_AUTH)
 		return err_set(e, ST_BAD_REQUEST, "AuthConfigMissingEnvironmentVariable",
-		    "Environment variable %.*s is used in auth config file but its value was not set",
+		    "Environment variable %.*s is used in auth config file but its value was not "
+		    "set",
 		    STR_ARG(name));
 	return ST_OK;
 }

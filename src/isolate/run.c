@@ -18,6 +18,7 @@
 
 #define RESULT_MAX      ((size_t)16 << 20)
 #define RESULT_MAX_SYS  ((size_t)24 << 20)
+#define STACK_TO_START  ((size_t)192 << 10)
 
 struct call {
 	struct engine            *en;
@@ -111,7 +112,8 @@ find_export(struct call *c)
 		if (str_eq(im->exports.v[i].name, name))
 			c->x = &im->exports.v[i];
 	if (!c->x) {
-		fail_fmt(c, "Couldn't find \"%.*s\" in module \"%.*s\".", STR_ARG(name), STR_ARG(module));
+		fail_fmt(c, "Couldn't find \"%.*s\" in module \"%.*s\".", STR_ARG(name),
+		    STR_ARG(module));
 	} else if (is_kind(c->x, c->req->kind)) {
 		return true;
 	} else if (c->x->is_query || c->x->is_mutation) {
@@ -365,17 +367,6 @@ replay_logs(const struct image *im, struct run_result *ret, uint64_t now_ns)
 }
 
 static status
-run_fatal(const struct run *r, struct err *e)
-{
-	if (r->fatal.st == ST_OK)
-		return ST_OK;
-	err_set_str(e, r->fatal.st, "InternalServerError", r->fatal.text);
-	if (e && r->fatal.code.p)
-		e->code = r->fatal.code;
-	return r->fatal.st;
-}
-
-static status
 run_in(struct engine *en, const struct run_request *req, struct run_result *ret, struct err *e)
 {
 	struct run  r = { .req = req, .res = ret, .arena = req->arena, .txn = req->txn,
@@ -397,7 +388,7 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 		engine_reset(en);
 	else
 		image_drop(en->iso, en);
-	return run_fatal(&r, e);
+	return r.fatal.st == ST_OK ? ST_OK : err_copy(e, &r.fatal);
 }
 
 status
@@ -407,10 +398,15 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 	struct engine *en;
 	str            error;
 
-	TRY(image_get(iso, req, &en, &error, e));
 	ret->ok = false;
 	ret->value = VAL_NONE;
 	ret->error_data = str_of(NULL, 0);
+	/* A nested run whose callers used up the stack. */
+	if (engine_stack_size() < STACK_TO_START) {
+		ret->error = S("Uncaught RangeError: Maximum call stack size exceeded\n");
+		return ST_OK;
+	}
+	TRY(image_get(iso, req, &en, &error, e));
 	if (!en) {
 		ret->error = error;
 		return ST_OK;

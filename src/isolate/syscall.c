@@ -183,6 +183,8 @@ perform_js(JSContext *ctx, JSValueConst name, JSValueConst text, bool async)
 	JSValue        ret = JS_EXCEPTION;
 	str            n, t;
 
+	if (executing(en) && !ctx_run(ctx)) /* the arena is full */
+		return JS_EXCEPTION;
 	buf_init(&out, RESULT_MAX);
 	if (js_to_str(ctx, name, a, &n) && js_to_str(ctx, text, a, &t)) {
 		if (!str_utf8_valid(t))

@@ -222,8 +222,10 @@ store_main(void *arg)
 			continue;
 		}
 		if (db_write_batch(c->db, b, &e) != ST_OK)
-			log_fatal("writing to the database failed, its state is unknown: %.*s. Stopping; "
-			          "what was acknowledged is on disk", STR_ARG(e.text));
+			log_fatal(
+			    "writing to the database failed, its state is unknown: %.*s. Stopping; "
+			    "what was acknowledged is on disk",
+			    STR_ARG(e.text));
 		if (!atomic_exchange(&c->durable, true))
 			queue_wake(c->inbox);
 	}
@@ -245,7 +247,8 @@ background_main(void *arg)
 		status     st = ddl_background_step(c->db, &more, &e);
 
 		if (st != ST_OK)
-			log_warn("a background step on indexes and schemas failed and will be repeated: %.*s",
+			log_warn("a background step on indexes and schemas failed and will be "
+				 "repeated: %.*s",
 			    STR_ARG(e.text));
 		if (!more || st != ST_OK)
 			(void)queue_pop(c->background_wake, &item, 1, BACKGROUND_NS);

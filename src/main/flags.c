@@ -99,8 +99,9 @@ parse_number(const char *name, const char *text, uint64_t max, int *ret, struct 
 	uint64_t v;
 
 	if (!str_to_u64(str_z(text), &v) || v > max)
-		return err_set(e, ST_BAD_REQUEST, "Usage", "--%s must be a number up to %llu, not '%s'", name,
-		    (unsigned long long)max, text);
+		return err_set(e, ST_BAD_REQUEST, "Usage",
+		    "--%s must be a number up to %llu, not '%s'", name, (unsigned long long)max,
+		    text);
 	*ret = (int)v;
 	return ST_OK;
 }
@@ -125,8 +126,9 @@ apply(struct flags *f, const struct flag *flag, const char *value, struct err *e
 		break;
 	case FLAG_DB:
 		if (!str_eq(str_z(value), S("sqlite")))
-			return usage(e, "this server stores its data in SQLite only: --db sqlite, not '",
-			    value, "'");
+			return usage(e,
+			    "this server stores its data in SQLite only: --db sqlite, not '", value,
+			    "'");
 		break;
 	case FLAG_INTERFACE:
 		f->interface = value;
@@ -149,7 +151,8 @@ apply(struct flags *f, const struct flag *flag, const char *value, struct err *e
 		f->local_storage = value;
 		break;
 	case FLAG_S3:
-		return usage(e, "this server stores files in a local folder only: --local-storage, not ",
+		return usage(e,
+		    "this server stores files in a local folder only: --local-storage, not ",
 		    "--s3-storage", "");
 	case FLAG_REDACT:
 		f->redact = true;

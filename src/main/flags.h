@@ -25,7 +25,7 @@ struct flags {
 	bool        redact;
 	bool        banner;               /* print where we are and the admin key */
 	bool        read_only;            /* keygen: a key for reading only */
-	int         workers;              /* function threads; 0: as many as processors, at least 2 */
+	int workers; /* function threads; 0: as many as processors, at least 2 */
 };
 
 /* BAD_REQUEST with a text that names the option. */

@@ -12,6 +12,8 @@
 #include "main/server.h"
 #include "main/version.h"
 
+#define EXIT_WRONG_LINE 2
+
 /* glibc gives every thread an arena that keeps what was freed; two are enough for us and keep
  * the idle process small. */
 static void
@@ -54,11 +56,23 @@ keygen(const struct flags *f, struct err *e)
 	return ST_OK;
 }
 
-static int
-fail(const struct err *e, int code)
+static status
+run(const struct flags *f, struct err *e)
 {
-	fprintf(stderr, "fresnel: %.*s\n", STR_ARG(e->text));
-	return code;
+	switch (f->command) {
+	case COMMAND_HELP:
+		fputs(flags_help(), stdout);
+		return ST_OK;
+	case COMMAND_VERSION:
+		puts("fresnel " FRESNEL_VERSION);
+		return ST_OK;
+	case COMMAND_KEYGEN:
+		return keygen(f, e);
+	default:
+		tune_malloc();
+		set_log_level();
+		return server_run(f, e);
+	}
 }
 
 int
@@ -67,28 +81,15 @@ main(int argc, char **argv)
 	struct arena *a = arena_new();
 	struct err    e = err_in(a);
 	struct flags  f;
-	status        st;
+	int           code = EXIT_WRONG_LINE;
+	status        st = flags_parse(argc, argv, &f, &e);
 
-	if (flags_parse(argc, argv, &f, &e) != ST_OK)
-		return fail(&e, 2);
-	switch (f.command) {
-	case COMMAND_HELP:
-		fputs(flags_help(), stdout);
-		return 0;
-	case COMMAND_VERSION:
-		puts("fresnel " FRESNEL_VERSION);
-		return 0;
-	case COMMAND_KEYGEN:
-		st = keygen(&f, &e);
-		break;
-	default:
-		tune_malloc();
-		set_log_level();
-		st = server_run(&f, &e);
-		break;
+	if (st == ST_OK) {
+		st = run(&f, &e);
+		code = st == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	if (st != ST_OK)
-		return fail(&e, 1);
+		fprintf(stderr, "fresnel: %.*s\n", STR_ARG(e.text));
 	arena_free(a);
-	return 0;
+	return code;
 }

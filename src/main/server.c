@@ -161,8 +161,11 @@ on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool 
 static void
 make_modules(struct server *s)
 {
-	struct functions_opts functions = { .db = s->db, .cloud_url = s->cloud_url,
-		.site_url = s->site_url, .instance_name = s->instance_name, .redact = s->flags->redact };
+	struct functions_opts functions = { .db = s->db,
+		.cloud_url = s->cloud_url,
+		.site_url = s->site_url,
+		.instance_name = s->instance_name,
+		.redact = s->flags->redact };
 
 	struct auth_opts auth = { .instance_name = s->instance_name, .db = s->db, .os = s->os };
 
@@ -201,8 +204,11 @@ make_modules(struct server *s)
 static status
 open_ports(struct server *s, struct err *e)
 {
-	struct http_server_opts opts = { .interface = s->flags->interface, .port = s->flags->port,
-		.site_port = s->flags->site_port, .app = api_app(s->api), .core = core_port(s->core) };
+	struct http_server_opts opts = { .interface = s->flags->interface,
+		.port = s->flags->port,
+		.site_port = s->flags->site_port,
+		.app = api_app(s->api),
+		.core = core_port(s->core) };
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur > 256 && r.rlim_cur < 10256)

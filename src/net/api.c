@@ -273,11 +273,22 @@ api_post(struct api *a, struct http_exchange *x, void (*run)(struct post *p))
 
 /* --- core thread --- */
 
-void
+bool
 api_enter(struct api *a, struct http_exchange *x)
 {
-	(void)x;
 	a->busy++;
+	if (!a->stopping)
+		return true;
+	api_refuse(a, x);
+	return false;
+}
+
+void
+api_refuse(struct api *a, struct http_exchange *x)
+{
+	/* 500: clients come back */
+	http_reply_error(x, 500, S("ServerShuttingDown"), S("The server is shutting down"));
+	api_answer(a, x);
 }
 
 void
@@ -310,18 +321,8 @@ api_settle(struct api *a)
 void
 api_commits(struct api *a)
 {
-	struct snapshot *s;
-	uint64_t         version;
-
-	if (!link_joined(&a->schema_polls))
-		return;
-	s = runner_snapshot(a->opts.runner);
-	version = catalog_version(snapshot_catalog(s));
-	snapshot_unref(s);
-	if (version == a->catalog_version)
-		return;
-	a->catalog_version = version;
-	api_push_settle(a, true);
+	if (link_joined(&a->schema_polls))
+		api_push_settle(a);
 }
 
 uint64_t

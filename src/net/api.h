@@ -42,8 +42,8 @@ struct http_app api_app(struct api *a);
 void api_settle(struct api *a);
 /* There are new commits: polls that watch the catalogue look again. */
 void api_commits(struct api *a);
-/* Time passes; cheap when nothing is due.  Returns the monotonic ns of what is due next, UINT64_MAX:
- * nothing.  Other calls may bring that forward: ask again before each wait. */
+/* Time passes; cheap when nothing is due.  Returns the monotonic ns of what is due next,
+ * UINT64_MAX: nothing.  Other calls may bring that forward: ask again before each wait. */
 uint64_t api_tick(struct api *a, uint64_t mono_ns);
 /* Shutting down: long polls end with 500, sessions are closed, what comes now is refused. */
 void   api_stop(struct api *a);

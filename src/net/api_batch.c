@@ -33,7 +33,8 @@ run_query_ts(struct post *p)
 	struct ts_wait       *w = x->state;
 	ts_t                  ts = db_pin_latest(w->api->opts.db);
 
-	api_enter(w->api, x);
+	if (!api_enter(w->api, x))
+		return;
 	buf_addz(&x->reply, "{\"ts\":\"");
 	enc_u64_base64(&x->reply, ts);
 	buf_addz(&x->reply, "\"}");
@@ -67,12 +68,10 @@ struct batch {
 };
 
 static void
-batch_clear(struct batch *b)
+release_results(struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		api_call_clear(&b->items[i].call);
+	for (size_t i = 0; i < b->n; i++)
 		fn_result_unref(b->items[i].result);
-	}
 }
 
 /* An error of one item, or a wrong format, fails the whole request. */
@@ -115,7 +114,7 @@ batch_finish(struct batch *b)
 			buf_addz(&x->reply, "]}");
 		http_reply_json(x, 200);
 	}
-	batch_clear(b);
+	release_results(b);
 	api_answer(b->api, x);
 }
 
@@ -147,13 +146,13 @@ run_batch(struct post *p)
 	struct err            e = err_in(x->arena);
 	status                st = ST_OK;
 
-	api_enter(b->api, x);
+	if (!api_enter(b->api, x))
+		return;
 	if (b->single)
 		st = db_snapshot_at(b->api->opts.db, b->ts, &at, &e);
 	else
 		at = runner_snapshot(b->api->opts.runner);
 	if (st != ST_OK) {
-		batch_clear(b);
 		http_reply_err(x, &e);
 		api_answer(b->api, x);
 	} else if (b->n == 0) {
@@ -192,7 +191,8 @@ prepare_at_ts(struct api *a, struct http_exchange *x, struct identity *id, struc
 	TRY(api_member_str(body, "ts", &ts, e));
 	b->single = true;
 	if (!dec_u64_base64(ts, &b->ts) || b->ts > TS_MAX)
-		return err_internal(e, "query_at_ts: '%.*s' is not a timestamp", STR_ARG(str_head(ts, 64)));
+		return err_internal(
+		    e, "query_at_ts: '%.*s' is not a timestamp", STR_ARG(str_head(ts, 64)));
 	return api_call_make(a, x, id, body, WANT_QUERY, &b->items[0].call, e);
 }
 
@@ -230,8 +230,6 @@ submit(struct api *a, struct http_exchange *x,
 		api_post(a, x, run_batch);
 		return;
 	}
-	if (x->state)
-		batch_clear(x->state);
 	api_fail(x, &e);
 }
 

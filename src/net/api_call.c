@@ -23,7 +23,8 @@ identifier(str s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
-		if (c != '_' && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
+		if (c != '_' && !(c >= '0' && c <= '9') &&
+		    !((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
 			return false;
 		other = other || c != '_';
 	}
@@ -82,6 +83,12 @@ call_new(struct api *a, struct http_exchange *x, struct identity *id, enum fn_wa
 	return call;
 }
 
+static void
+unref_call(void *call)
+{
+	fn_call_unref(call);
+}
+
 status
 api_call_make(struct api *a, struct http_exchange *x, struct identity *id, const struct json *body,
     enum fn_want want, struct api_call *ret, struct err *e)
@@ -97,17 +104,11 @@ api_call_make(struct api *a, struct http_exchange *x, struct identity *id, const
 		TRY(identity_require(id, "ActAsUser", e));
 	ret->api = a;
 	ret->call = call_new(a, x, id, want);
+	arena_on_free(x->arena, unref_call, ret->call);
 	ret->call->path = arena_str(ret->call->arena, canonical);
 	ret->call->args_json = arena_str(ret->call->arena, args->source);
 	ret->call->format = call_format(x, body, ret);
 	return ST_OK;
-}
-
-void
-api_call_clear(struct api_call *c)
-{
-	fn_call_unref(c->call);
-	c->call = NULL;
 }
 
 /* --- core thread --- */
@@ -154,7 +155,6 @@ call_done(void *arg, struct fn_result *r)
 		api_write_result(&x->reply, r);
 		http_reply_json(x, 200);
 	}
-	api_call_clear(c);
 	api_answer(c->api, x);
 }
 
@@ -164,8 +164,8 @@ run_call(struct post *p)
 	struct http_exchange *x = api_exchange(p);
 	struct api_call      *c = x->state;
 
-	api_enter(c->api, x);
-	(void)runner_call(c->api->opts.runner, c->call, call_done, x);
+	if (api_enter(c->api, x))
+		(void)runner_call(c->api->opts.runner, c->call, call_done, x);
 }
 
 /* --- handlers, net thread --- */
@@ -224,8 +224,6 @@ api_any_function(struct api *a, struct http_exchange *x)
 	if (c->call) {
 		c->call->component = arena_str(c->call->arena, component);
 		c->call->as_http_missing = true;
-		if (st != ST_OK)
-			api_call_clear(c);
 	}
 	submit(a, x, c, st, &e);
 }
@@ -254,8 +252,12 @@ api_function_get(struct api *a, struct http_exchange *x)
 	values[2] = (struct json){ .kind = format.p ? JSON_STRING : JSON_NULL, .string = format };
 	st = api_identity(a, x, &id, &e);
 	if (st == ST_OK)
-		st = api_call_make(a, x, id, &(struct json){ .kind = JSON_OBJECT, .n = 3, .items = values,
-		        .keys = (str[]){ S("path"), S("args"), S("format") } }, WANT_QUERY, c, &e);
+		st = api_call_make(a, x, id,
+		    &(struct json){ .kind = JSON_OBJECT,
+			.n = 3,
+			.items = values,
+			.keys = (str[]){ S("path"), S("args"), S("format") } },
+		    WANT_QUERY, c, &e);
 	identity_unref(id);
 	submit(a, x, c, st, &e);
 }
@@ -269,12 +271,13 @@ run_path(struct http_exchange *x, str *ret, struct err *e)
 	status     st = ST_OK;
 
 	buf_init(&b, HTTP_HEAD_MAX);
-	if (!url_decode(&b, str_from(x->path, 9), false) || !str_rfind_char(buf_str(&b), '/', &at) ||
-	    at == 0 || at + 1 == b.n)
+	if (!url_decode(&b, str_from(x->path, 9), false) ||
+	    !str_rfind_char(buf_str(&b), '/', &at) || at == 0 || at + 1 == b.n)
 		st = err_set(e, ST_BAD_REQUEST, "MissingIdentifier",
 		    "The path must be /api/run/<module>/<function>");
 	else
-		*ret = arena_fmt(x->arena, "%.*s:%.*s", (int)at, b.p, (int)(b.n - at - 1), b.p + at + 1);
+		*ret = arena_fmt(
+		    x->arena, "%.*s:%.*s", (int)at, b.p, (int)(b.n - at - 1), b.p + at + 1);
 	buf_clear(&b);
 	return st;
 }
@@ -294,8 +297,9 @@ prepare_run(struct api *a, struct http_exchange *x, struct api_call *c, struct e
 		return api_members_missing("args", e);
 	values[0] = (struct json){ .kind = JSON_STRING, .string = path };
 	values[1] = *json_get(body, "args");
-	values[2] = json_get(body, "format") ? *json_get(body, "format") :
-	                                       (struct json){ .kind = JSON_STRING, .string = S("json") };
+	values[2] = json_get(body, "format")
+			? *json_get(body, "format")
+			: (struct json){ .kind = JSON_STRING, .string = S("json") };
 	if (values[2].kind == JSON_NULL)
 		values[2] = (struct json){ .kind = JSON_STRING, .string = S("json") };
 	TRY(api_identity(a, x, &id, e));

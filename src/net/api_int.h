@@ -36,7 +36,6 @@ struct api {
 	bool        stopping;
 	size_t      busy;
 	uint64_t    next_tick_ns;
-	uint64_t    catalog_version; /* as the schema polls saw it */
 };
 
 enum body_class { BODY_SKIP, BODY_API, BODY_PUSH, BODY_ECHO };
@@ -82,8 +81,10 @@ api_exchange(struct post *p)
 	return LINK_OWNER(p, struct http_exchange, post);
 }
 
-/* Counted in on arrival, out when the answer leaves. */
-void api_enter(struct api *a, struct http_exchange *x);
+/* Counted in on arrival, out when the answer leaves.  False: refused and answered, because the
+ * server is stopping; x is gone. */
+NODISCARD bool api_enter(struct api *a, struct http_exchange *x);
+void api_refuse(struct api *a, struct http_exchange *x); /* the same for one that was let in */
 void api_answer(struct api *a, struct http_exchange *x);
 
 /* --- handlers, by file --- */
@@ -107,14 +108,13 @@ void api_run_function(struct api *a, struct http_exchange *x);
 /* A call as the net thread prepares it, in x->state. */
 struct api_call {
 	struct api        *api;
-	struct fn_call    *call;    /* one reference */
+	struct fn_call    *call;    /* the exchange's arena holds the reference */
 	str                format;  /* as asked; p == NULL: the default */
 	bool               bad_format;
 };
 /* The members path, args and format of `body` as a call. */
 NODISCARD status api_call_make(struct api *a, struct http_exchange *x, struct identity *id,
     const struct json *body, enum fn_want want, struct api_call *ret, struct err *e);
-void api_call_clear(struct api_call *c);
 /* {"status":...}, the response of spec 01 section 9.2. */
 void api_write_result(struct buf *b, const struct fn_result *r);
 
@@ -130,7 +130,7 @@ struct push_route {
 	bool      waits;       /* wait_for_schema */
 };
 void api_push(struct api *a, struct http_exchange *x);
-void api_push_settle(struct api *a, bool catalog_changed);
+void api_push_settle(struct api *a);
 uint64_t api_push_tick(struct api *a, uint64_t mono_ns);
 void api_push_stop(struct api *a);
 

@@ -43,14 +43,6 @@ answer_empty(struct log_poll *p, double cursor)
 }
 
 static void
-stopped(struct log_poll *p)
-{
-	/* the client connects again */
-	http_reply_error(p->x, 500, S("ServerShuttingDown"), S("The server is shutting down"));
-	api_answer(p->api, p->x);
-}
-
-static void
 log_added(void *arg)
 {
 	struct api *a = arg;
@@ -65,12 +57,7 @@ run_poll(struct post *post)
 	struct log_poll      *p = x->state;
 	struct api           *a = p->api;
 
-	api_enter(a, x);
-	if (a->stopping) {
-		stopped(p);
-		return;
-	}
-	if (try_read(p))
+	if (!api_enter(a, x) || try_read(p))
 		return;
 	if (p->cursor == 0) {
 		answer_empty(p, (double)os_now_ns(a->opts.os) / 1e6);
@@ -122,7 +109,7 @@ api_logs_stop(struct api *a)
 
 	while ((l = link_first(&a->log_polls))) {
 		link_leave(l);
-		stopped(LINK_OWNER(l, struct log_poll, waiting));
+		api_refuse(a, LINK_OWNER(l, struct log_poll, waiting)->x);
 	}
 }
 

@@ -50,7 +50,8 @@ api_metrics(struct api *a, struct http_exchange *x)
 		x->content_type = "text/plain; version=0.0.4";
 		x->status = 200;
 	} else {
-		http_reply_error(x, 404, S("MetricsDisabled"), S("Metrics are disabled on this server."));
+		http_reply_error(
+		    x, 404, S("MetricsDisabled"), S("Metrics are disabled on this server."));
 	}
 	api_done(x);
 }
@@ -69,7 +70,8 @@ api_check_admin_key(struct api *a, struct http_exchange *x)
 
 	if (st == ST_OK && id->kind != IDENTITY_ADMIN && id->kind != IDENTITY_ADMIN_AS_USER)
 		st = err_set(&e, ST_FORBIDDEN, "BadDeployKey",
-		    "The provided deploy key was invalid for this deployment. Double check that the "
+		    "The provided deploy key was invalid for this deployment. Double check that "
+		    "the "
 		    "environment this key was generated for matches the desired deployment.");
 	if (st == ST_OK) {
 		buf_fmt(&x->reply, "{\"success\":true,\"allowedOps\":%s,\"isReadOnly\":%s}",

@@ -15,11 +15,12 @@ struct push_call {
 	struct api              *api;
 	struct http_exchange    *x;
 	const struct push_route *route;
-	struct identity         *identity; /* one reference */
+	struct identity         *identity; /* the exchange's arena holds the reference */
 	const struct json       *body;     /* NULL: none, or not parsed yet */
 	status                   st;
 	struct err               e;
 	uint64_t                 deadline_ns; /* 0: not yet set */
+	uint64_t                 catalog;     /* version that the answer is not older than */
 };
 
 static ts_t
@@ -51,7 +52,6 @@ answer(struct push_call *c)
 		http_reply_empty(x, 200);
 	else
 		http_reply_json(x, 200);
-	identity_unref(c->identity);
 	api_answer(c->api, x);
 }
 
@@ -62,6 +62,26 @@ in_progress(const struct push_call *c)
 
 	return c->st == ST_OK &&
 	    str_find(str_head(buf_str(&c->x->reply), 64), S("\"type\":\"inProgress\""), &at);
+}
+
+static uint64_t
+catalog_now(struct api *a)
+{
+	struct snapshot *s = runner_snapshot(a->opts.runner);
+	uint64_t         version = catalog_version(snapshot_catalog(s));
+
+	snapshot_unref(s);
+	return version;
+}
+
+static void task_done(void *arg);
+
+static void
+ask(struct push_call *c)
+{
+	if (c->route->waits)
+		c->catalog = catalog_now(c->api);
+	runner_task(c->api->opts.runner, run_task, task_done, c);
 }
 
 static void
@@ -81,15 +101,13 @@ task_done(void *arg)
 		answer(c);
 		return;
 	}
+	if (catalog_now(a) != c->catalog) { /* it changed while the worker looked */
+		ask(c);
+		return;
+	}
 	link_before(&a->schema_polls, &c->waiting);
 	if (c->deadline_ns < a->next_tick_ns)
 		a->next_tick_ns = c->deadline_ns;
-}
-
-static void
-ask(struct push_call *c)
-{
-	runner_task(c->api->opts.runner, run_task, task_done, c);
 }
 
 static void
@@ -98,22 +116,26 @@ run_push(struct post *p)
 	struct http_exchange *x = api_exchange(p);
 	struct push_call     *c = x->state;
 
-	api_enter(c->api, x);
-	ask(c);
+	if (api_enter(c->api, x))
+		ask(c);
 }
 
 void
-api_push_settle(struct api *a, bool catalog_changed)
+api_push_settle(struct api *a)
 {
-	struct link  again;
+	uint64_t     catalog = catalog_now(a);
+	struct link  waiting;
 	struct link *l;
 
-	if (!catalog_changed)
-		return;
-	link_take_all(&again, &a->schema_polls);
-	while ((l = link_first(&again))) {
+	link_take_all(&waiting, &a->schema_polls);
+	while ((l = link_first(&waiting))) {
+		struct push_call *c = LINK_OWNER(l, struct push_call, waiting);
+
 		link_leave(l);
-		ask(LINK_OWNER(l, struct push_call, waiting));
+		if (c->catalog == catalog)
+			link_before(&a->schema_polls, l);
+		else
+			ask(c);
 	}
 }
 
@@ -146,9 +168,14 @@ api_push_stop(struct api *a)
 		struct push_call *c = LINK_OWNER(l, struct push_call, waiting);
 
 		link_leave(l);
-		c->st = err_set(&c->e, ST_OPERATIONAL, "ServerShuttingDown", "The server is shutting down");
-		answer(c);
+		api_refuse(a, c->x);
 	}
+}
+
+static void
+unref_identity(void *identity)
+{
+	identity_unref(identity);
 }
 
 void
@@ -169,6 +196,7 @@ api_push(struct api *a, struct http_exchange *x)
 		api_fail(x, &c->e);
 		return;
 	}
+	arena_on_free(x->arena, unref_identity, c->identity);
 	x->state = c;
 	api_post(a, x, run_push);
 }

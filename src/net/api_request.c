@@ -30,8 +30,8 @@ api_param(struct http_exchange *x, const char *name)
 status
 api_identity(struct api *a, struct http_exchange *x, struct identity **ret, struct err *e)
 {
-	return auth_header(a->opts.auth, http_header(x, "authorization"), api_param(x, "adminKey"), ret,
-	    e);
+	return auth_header(
+	    a->opts.auth, http_header(x, "authorization"), api_param(x, "adminKey"), ret, e);
 }
 
 status
@@ -107,15 +107,20 @@ api_json(struct http_exchange *x, const struct json **ret, struct err *e)
 	struct json *j = NULL;
 
 	if (!is_json_type(http_header(x, "content-type")))
-		return bad_body(e, "Expected request with `Content-Type: application/json`", STR_EMPTY);
+		return bad_body(
+		    e, "Expected request with `Content-Type: application/json`", STR_EMPTY);
 	if (json_parse(x->arena, buf_str(&x->body), &j, &why) != ST_OK)
 		return bad_body(e, "Failed to parse the request body as JSON: ", why.text);
 	if (j->kind != JSON_OBJECT)
-		return bad_body(e, "Failed to deserialize the JSON body into the target type: expected an "
-		    "object", STR_EMPTY);
+		return bad_body(e,
+		    "Failed to deserialize the JSON body into the target type: expected an "
+		    "object",
+		    STR_EMPTY);
 	if (j->n > 0 && count_members(j->source) != j->n)
-		return bad_body(e, "Failed to deserialize the JSON body into the target type: duplicate "
-		    "field", STR_EMPTY);
+		return bad_body(e,
+		    "Failed to deserialize the JSON body into the target type: duplicate "
+		    "field",
+		    STR_EMPTY);
 	*ret = j;
 	return ST_OK;
 }
@@ -134,7 +139,8 @@ api_member_str(const struct json *body, const char *name, str *ret, struct err *
 		return api_members_missing(name, e);
 	if (!json_get_str(body, name, ret))
 		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
-		    "Failed to deserialize the JSON body into the target type: %s: expected a string",
+		    "Failed to deserialize the JSON body into the target type: %s: expected a "
+		    "string",
 		    name);
 	return ST_OK;
 }

@@ -12,7 +12,8 @@ number(str *in, uint32_t *ret)
 
 	while (n < in->n && in->p[n] >= '0' && in->p[n] <= '9' && n < 9)
 		v = v * 10 + (uint64_t)(in->p[n++] - '0');
-	if (n == 0 || (n > 1 && in->p[0] == '0') || (n < in->n && in->p[n] >= '0' && in->p[n] <= '9'))
+	if (n == 0 || (n > 1 && in->p[0] == '0') ||
+	    (n < in->n && in->p[n] >= '0' && in->p[n] <= '9'))
 		return false;
 	*in = str_from(*in, n);
 	*ret = (uint32_t)v;
@@ -22,7 +23,8 @@ number(str *in, uint32_t *ret)
 static bool
 identifier_char(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '-';
 }
 
 /* Dot-separated identifiers of a pre-release or of build metadata. */
@@ -99,8 +101,9 @@ is_npm(const struct client *c)
 static bool
 unsupported(const struct client *c)
 {
-	return (is_npm(c) && at_most(c, 0, 19, 1)) || (client_is(c, "python") && at_most(c, 0, 2, 0)) ||
-	    (client_is(c, "rust") && at_most(c, 0, 0, 1));
+	return (is_npm(c) && at_most(c, 0, 19, 1)) ||
+	       (client_is(c, "python") && at_most(c, 0, 2, 0)) ||
+	       (client_is(c, "rust") && at_most(c, 0, 0, 1));
 }
 
 status
@@ -115,7 +118,8 @@ client_parse(str header, struct client *ret, struct err *e)
 	}
 	if (!str_find_char(header, '-', &first))
 		return err_set(e, ST_BAD_REQUEST, "InvalidClientVersion",
-		    "Invalid Convex-Client header '%.*s': expected <name>-<version>", STR_ARG(header));
+		    "Invalid Convex-Client header '%.*s': expected <name>-<version>",
+		    STR_ARG(header));
 	c.name = str_head(header, first);
 	for (size_t i = first; i < header.n; i++) {
 		if (header.p[i] == '-' && semver(str_from(header, i + 1), c.version)) {
@@ -126,8 +130,10 @@ client_parse(str header, struct client *ret, struct err *e)
 	}
 	if (unsupported(&c))
 		return err_set(e, ST_BAD_REQUEST, "ClientVersionUnsupported",
-		    "The client '%.*s' is no longer supported by this server. Update it: npm install "
-		    "convex@latest", STR_ARG(header));
+		    "The client '%.*s' is no longer supported by this server. Update it: npm "
+		    "install "
+		    "convex@latest",
+		    STR_ARG(header));
 	*ret = c;
 	return ST_OK;
 }
@@ -151,5 +157,6 @@ client_parse_path(str segment, struct client *ret, struct err *e)
 bool
 client_wants_encoded(const struct client *c)
 {
-	return (is_npm(c) && at_most(c, 1, 4, 0)) || (client_is(c, "python") && at_most(c, 0, 4, 65535));
+	return (is_npm(c) && at_most(c, 1, 4, 0)) ||
+	       (client_is(c, "python") && at_most(c, 0, 4, 65535));
 }

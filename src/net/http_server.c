@@ -29,7 +29,8 @@
 #define BYTES_DEFAULT ((size_t)1 << 30)
 #define CONN_FAIR_BYTES ((size_t)1 << 20) /* a connection below it is never refused for memory */
 
-static struct metric m_requests = METRIC_COUNTER("fresnel_http_requests_total", "requests received");
+static struct metric m_requests =
+    METRIC_COUNTER("fresnel_http_requests_total", "requests received");
 static struct metric m_conns = METRIC_GAUGE("fresnel_connections", "open client connections");
 static struct metric m_refused = METRIC_COUNTER("fresnel_connections_refused_total",
     "connections refused because there were too many");
@@ -457,8 +458,8 @@ peer_text(uv_tcp_t *tcp, char ret[64])
 	struct sockaddr_storage addr;
 	int                     n = sizeof addr;
 
-	if (uv_tcp_getpeername(tcp, (struct sockaddr *)&addr, &n) != 0 || addr.ss_family != AF_INET ||
-	    uv_ip4_name((struct sockaddr_in *)&addr, ret, 64) != 0)
+	if (uv_tcp_getpeername(tcp, (struct sockaddr *)&addr, &n) != 0 ||
+	    addr.ss_family != AF_INET || uv_ip4_name((struct sockaddr_in *)&addr, ret, 64) != 0)
 		return STR_EMPTY;
 	return str_z(ret);
 }
@@ -506,7 +507,8 @@ on_connection(uv_stream_t *stream, int result)
 	c->server = s;
 	must(uv_tcp_init(&s->loop, &c->tcp) == 0);
 	c->tcp.data = c;
-	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0 || s->nconns >= s->opts.connections_max) {
+	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0 ||
+	    s->nconns >= s->opts.connections_max) {
 		metric_add(&m_refused, 1);
 		uv_close((uv_handle_t *)&c->tcp, free_handle);
 		return;
@@ -682,9 +684,10 @@ listen_on(struct http_server *s, struct listener *l, bool site, struct err *e)
 	if (r == 0)
 		r = uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&addr, &n);
 	if (r != 0)
-		return err_set(e, ST_OPERATIONAL, "ListenFailed", "cannot listen on %s:%d: %s (choose "
-		    "another one with --%s or --interface)", s->opts.interface, port, uv_strerror(r),
-		    site ? "site-proxy-port" : "port");
+		return err_set(e, ST_OPERATIONAL, "ListenFailed",
+		    "cannot listen on %s:%d: %s (choose "
+		    "another one with --%s or --interface)",
+		    s->opts.interface, port, uv_strerror(r), site ? "site-proxy-port" : "port");
 	l->port = ntohs(addr.sin_port);
 	return ST_OK;
 }

@@ -255,6 +255,18 @@ replay(void *arg, const struct commitlog_record *r, struct err *e)
 }
 
 static status
+recover_log(struct logged_store *s, const struct commitlog_opts *opts, uint64_t applied,
+    struct err *e)
+{
+	memtable_begin_bulk(s->active);
+	TRY(commitlog_open(opts, applied, replay, s, &s->log, e));
+	if (memtable_end_bulk(s->active) == ST_OK)
+		return ST_OK;
+	return err_set(e, ST_OPERATIONAL, "CommitLogDamaged",
+	    "the commit log of '%s' writes a document twice at one time", s->sql->path);
+}
+
+static status
 open_log(struct logged_store *s, struct err *e)
 {
 	struct commitlog_opts opts = {
@@ -273,7 +285,7 @@ open_log(struct logged_store *s, struct err *e)
 	if (!mark.found)
 		return start_log(s, &opts, e);
 	opts.id = mark.id;
-	return commitlog_open(&opts, mark.applied, replay, s, &s->log, e);
+	return recover_log(s, &opts, mark.applied, e);
 }
 
 static int

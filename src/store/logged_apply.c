@@ -210,10 +210,10 @@ apply_table(struct logged_store *s, struct memtable *t, struct err *e)
 }
 
 static void
-fail(struct logged_store *s, const struct err *e)
+fail(struct logged_store *s)
 {
-	log_error("the store cannot apply its commit log and takes no more writes: %.*s",
-	    STR_ARG(e->text));
+	log_error("the store of '%s' cannot apply its commit log and takes no more writes",
+	    s->sql->path);
 	mutex_lock_(&s->lock);
 	s->failed = true;
 	must(pthread_cond_broadcast(&s->applied) == 0);
@@ -224,15 +224,14 @@ void
 logged_apply_thread(void *arg)
 {
 	struct logged_store *s = arg;
-	struct err           e = err_in(NULL);
 	struct memtable     *t;
 
 	for (;;) {
 		bool stop;
 
 		t = take_table(s);
-		if (t && apply_table(s, t, &e) != ST_OK) {
-			fail(s, &e);
+		if (t && apply_table(s, t, NULL) != ST_OK) {
+			fail(s); /* the reason is logged where it arose */
 			return;
 		}
 		mutex_lock_(&s->lock);

@@ -4,10 +4,22 @@
  * frees it.
  */
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "store/logrecord.h"
 #include "store/memtable.h"
 #include "store/skiplist_int.h"
+
+/* A row that waits to be sorted, with what decides most comparisons beside it. */
+struct ranked {
+	uint64_t rank[3];
+	void    *item;
+};
+
+struct bulk {
+	VEC(struct ranked) keys;
+	VEC(struct ranked) revisions;
+};
 
 static int
 u64_cmp(uint64_t a, uint64_t b)
@@ -15,16 +27,45 @@ u64_cmp(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
+/* Up to eight bytes as a big-endian number, zeros behind. */
+static uint64_t
+rank_of(const void *p, size_t n)
+{
+	uint8_t  bytes[8] = { 0 };
+	uint64_t v = 0;
+
+	if (n > 0)
+		memcpy(bytes, p, n < sizeof bytes ? n : sizeof bytes);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		v = v << 8 | bytes[i];
+	return v;
+}
+
+/* Everything that key_cmp() looks at first. */
+static void
+mem_key_init(struct mem_key *k, struct uid index, str key, ts_t ts, uint64_t number)
+{
+	*k = (struct mem_key){ .index = index, .key = key, .ts = ts, .number = number };
+	k->rank[0] = rank_of(index.b, 8);
+	k->rank[1] = rank_of(index.b + 8, 8);
+	k->rank[2] = rank_of(key.p, key.n);
+}
+
 static int
 key_cmp(const void *x, const void *y)
 {
 	const struct mem_key *a = x, *b = y;
-	int                   c = memcmp(a->index.b, b->index.b, sizeof a->index.b);
+	int                   c;
 
-	if (c == 0)
-		c = a->past_end - b->past_end;
-	if (c == 0)
-		c = str_cmp(a->key, b->key);
+	if (a->rank[0] != b->rank[0])
+		return a->rank[0] < b->rank[0] ? -1 : 1;
+	if (a->rank[1] != b->rank[1])
+		return a->rank[1] < b->rank[1] ? -1 : 1;
+	if (a->past_end != b->past_end)
+		return a->past_end - b->past_end;
+	if (a->rank[2] != b->rank[2])
+		return a->rank[2] < b->rank[2] ? -1 : 1;
+	c = str_cmp(a->key, b->key);
 	if (c == 0)
 		c = u64_cmp(b->ts, a->ts);
 	return c ? c : u64_cmp(b->number, a->number);
@@ -70,11 +111,23 @@ memtable_ref(struct memtable *t)
 	return t;
 }
 
+static void
+bulk_free(struct memtable *t)
+{
+	if (!t->bulk)
+		return;
+	vec_clear(&t->bulk->keys);
+	vec_clear(&t->bulk->revisions);
+	mem_free(t->bulk);
+	t->bulk = NULL;
+}
+
 void
 memtable_unref(struct memtable *t)
 {
 	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1)
 		return;
+	bulk_free(t);
 	arena_free(t->arena);
 	mem_free(t);
 }
@@ -96,6 +149,10 @@ add_doc(struct memtable *t, const struct logrecord_row *row, uint64_t number)
 	if (row->ts > t->max_ts)
 		t->max_ts = row->ts;
 	t->has_docs = true;
+	if (t->bulk) {
+		vec_push(&t->bulk->revisions, ((struct ranked){ { r->ts, 0, 0 }, r }));
+		return true;
+	}
 	return skiplist_insert(t->revisions, r);
 }
 
@@ -104,14 +161,16 @@ add_key(struct memtable *t, const struct logrecord_row *row, uint64_t number, bo
 {
 	struct mem_key *k = ARENA_NEW(t->arena, struct mem_key);
 
-	*k = (struct mem_key){ .index = row->index,
-		.key = row->key,
-		.ts = row->ts,
-		.number = number,
-		.deleted = row->deleted,
-		.backfill = backfill,
-		.tablet = row->tablet,
-		.doc = row->id };
+	mem_key_init(k, row->index, row->key, row->ts, number);
+	k->deleted = row->deleted;
+	k->backfill = backfill;
+	k->tablet = row->tablet;
+	k->doc = row->id;
+	if (t->bulk) {
+		vec_push(&t->bulk->keys,
+		    ((struct ranked){ { k->rank[0], k->rank[1], k->rank[2] }, k }));
+		return true;
+	}
 	return skiplist_insert(t->keys, k);
 }
 
@@ -159,6 +218,62 @@ memtable_add(struct memtable *t, uint64_t sequence, str payload, uint64_t *numbe
 	logrecord_reader_clear(&r);
 	t->sequence = sequence;
 	return st;
+}
+
+static int
+rank_cmp(const struct ranked *a, const struct ranked *b)
+{
+	for (size_t i = 0; i < COUNT_OF(a->rank); i++)
+		if (a->rank[i] != b->rank[i])
+			return a->rank[i] < b->rank[i] ? -1 : 1;
+	return 0;
+}
+
+static int
+ranked_key_cmp(const void *x, const void *y)
+{
+	const struct ranked *a = x, *b = y;
+	int                  c = rank_cmp(a, b);
+
+	return c ? c : key_cmp(a->item, b->item);
+}
+
+static int
+ranked_revision_cmp(const void *x, const void *y)
+{
+	const struct ranked *a = x, *b = y;
+	int                  c = rank_cmp(a, b);
+
+	return c ? c : revision_cmp(a->item, b->item);
+}
+
+static void *
+ranked_item(const void *items, size_t i)
+{
+	return ((const struct ranked *)items)[i].item;
+}
+
+void
+memtable_begin_bulk(struct memtable *t)
+{
+	t->bulk = MEM_NEW(struct bulk);
+}
+
+status
+memtable_end_bulk(struct memtable *t)
+{
+	struct bulk *b = t->bulk;
+	bool         ok;
+
+	if (b->keys.n)
+		qsort(b->keys.v, b->keys.n, sizeof *b->keys.v, ranked_key_cmp);
+	if (b->revisions.n)
+		qsort(b->revisions.v, b->revisions.n, sizeof *b->revisions.v,
+		    ranked_revision_cmp);
+	ok = skiplist_fill(t->keys, ranked_item, b->keys.v, b->keys.n) &&
+	    skiplist_fill(t->revisions, ranked_item, b->revisions.v, b->revisions.n);
+	bulk_free(t);
+	return ok ? ST_OK : ST_INTERNAL;
 }
 
 /* --- reading --- */
@@ -232,11 +347,11 @@ same_key(const struct mem_key *a, const struct mem_key *b)
 static const struct mem_key *
 find_version(const struct memtable *t, const struct mem_key *key, ts_t ts, uint64_t visible)
 {
-	const struct mem_key probe = {
-		.index = key->index, .key = key->key, .ts = ts, .number = UINT64_MAX
-	};
-	const struct mem_key *k = skiplist_first_ge(t->keys, &probe);
+	const struct mem_key *k;
+	struct mem_key        probe;
 
+	mem_key_init(&probe, key->index, key->key, ts, UINT64_MAX);
+	k = skiplist_first_ge(t->keys, &probe);
 	while (k && k->number > visible && same_key(k, key))
 		k = skiplist_first_gt(t->keys, k);
 	return k && same_key(k, key) ? k : NULL;
@@ -247,19 +362,17 @@ find_version(const struct memtable *t, const struct mem_key *key, ts_t ts, uint6
 static const struct mem_key *
 step(const struct memtable *t, const struct store_scan *q, const struct mem_key *from)
 {
-	struct mem_key        probe = { .index = q->index };
+	str                   start = q->desc ? q->hi : q->lo;
+	bool                  front = q->desc || !from; /* before all versions of the key */
+	struct mem_key        probe;
 	const struct mem_key *k;
 
+	mem_key_init(&probe, q->index, from ? from->key : start, front ? UINT64_MAX : 0,
+	    front ? UINT64_MAX : 0);
 	if (q->desc) {
-		probe.key = from ? from->key : q->hi;
 		probe.past_end = !from && q->hi.n == 0;
-		probe.ts = UINT64_MAX;
-		probe.number = UINT64_MAX;
 		k = skiplist_last_lt(t->keys, &probe);
 	} else {
-		probe.key = from ? from->key : q->lo;
-		probe.ts = from ? 0 : UINT64_MAX;
-		probe.number = from ? 0 : UINT64_MAX;
 		k = skiplist_first_gt(t->keys, &probe);
 	}
 	if (!k || !uid_eq(k->index, q->index) || str_cmp(k->key, q->lo) < 0)

@@ -17,6 +17,9 @@
 #include "store/store.h"
 
 struct mem_key { /* an index entry */
+	/* The index and the first bytes of the key as numbers that sort like them: most
+	 * comparisons end here, without a look at the key (a cache miss each). */
+	uint64_t   rank[3];
 	struct uid index;
 	str        key;
 	ts_t       ts;
@@ -42,6 +45,7 @@ struct mem_global {
 };
 
 struct skiplist;
+struct bulk;
 
 struct memtable {
 	_Atomic unsigned refs;
@@ -49,6 +53,7 @@ struct memtable {
 	struct skiplist *keys;      /* by index, key; newest time first, newest row first */
 	struct skiplist *revisions; /* by ts, tablet, id */
 	struct skiplist *globals;   /* by name; newest row first */
+	struct bulk     *bulk;      /* NULL except during recovery */
 	uint64_t         sequence;  /* of its newest record; 0: empty */
 	ts_t             newest;    /* timestamp of any commit */
 	ts_t             max_ts;    /* of a document */
@@ -62,6 +67,11 @@ struct memtable {
 struct memtable *memtable_new(void);
 struct memtable *memtable_ref(struct memtable *t);
 void             memtable_unref(struct memtable *t); /* NULL is fine */
+/* Recovery adds hundreds of thousands of rows at once: between these two calls they are only
+ * collected, nobody may read the table, and the second one sorts them, in a tenth of the time.
+ * INTERNAL: a revision is there twice. */
+void             memtable_begin_bulk(struct memtable *t); /* of an empty table */
+NODISCARD status memtable_end_bulk(struct memtable *t);
 /* Adds a record's rows, numbering them on from *number.  INTERNAL: not a payload, or a
  * revision is there twice; the table is then of no use. */
 NODISCARD status memtable_add(struct memtable *t, uint64_t sequence, str payload,

@@ -142,6 +142,29 @@ skiplist_insert(struct skiplist *l, void *item)
 }
 
 bool
+skiplist_fill(struct skiplist *l, void *(*item)(const void *items, size_t i), const void *items,
+    size_t n)
+{
+	struct path tails;
+
+	must(!next_of(l->head, 0));
+	for (size_t level = 0; level < MAX_HEIGHT; level++)
+		tails.before[level] = l->head;
+	for (size_t i = 0; i < n; i++) {
+		size_t       height = random_height(l);
+		struct node *node = node_new(l->arena, item(items, i), height);
+
+		if (i > 0 && l->cmp(tails.before[0]->item, node->item) >= 0)
+			return false;
+		for (size_t level = 0; level < height; level++) {
+			link_next(tails.before[level], level, node);
+			tails.before[level] = node;
+		}
+	}
+	return true;
+}
+
+bool
 skiplist_remove(struct skiplist *l, const void *probe)
 {
 	struct path  p = find(l, probe);

@@ -22,6 +22,9 @@ struct skiplist *skiplist_new_in(struct arena *a, int (*cmp)(const void *a, cons
 void             skiplist_free(struct skiplist *l, void (*free_item)(void *item));
 
 bool skiplist_insert(struct skiplist *l, void *item); /* false: an equal item is there already */
+/* Puts n ascending items into an empty list.  false: two of them are equal. */
+bool skiplist_fill(struct skiplist *l, void *(*item)(const void *items, size_t i),
+    const void *items, size_t n);
 bool skiplist_remove(struct skiplist *l, const void *probe); /* false: there is none */
 /* The items equal to, first not below, first above, last below `probe`; NULL: none. */
 void *skiplist_get(const struct skiplist *l, const void *probe);

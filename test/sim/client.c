@@ -232,7 +232,8 @@ ts_of(struct client *c, const struct json *j, const char *field)
 	if (!json_get_str(j, field, &text) || !dec_u64_base64(text, &ts))
 		sim_fail(c->s, "client %u: no timestamp '%s'", c->no, field);
 	if (ts > c->conn->limit)
-		sim_fail(c->s, "client %u was told of %" PRIu64 ", which the crash lost", c->no, ts);
+		sim_fail(c->s, "client %u was told of %" PRIu64 ", which the crash lost",
+		    c->no, ts);
 	return ts;
 }
 
@@ -325,7 +326,8 @@ on_transition(struct client *c, const struct json *j)
 	settle_ops(c, ts);
 	for (size_t i = 0; set == c->sent_set && i < c->watches.n; i++)
 		if (!c->watches.v[i].has_value)
-			sim_fail(c->s, "client %u: query %u has no answer", c->no, c->watches.v[i].id);
+			sim_fail(c->s, "client %u: query %u has no answer", c->no,
+			    c->watches.v[i].id);
 	c->s->ntransitions++;
 }
 
@@ -424,8 +426,8 @@ clients_crash(struct sim *s, ts_t durable)
 		struct client *c = &s->clients[i];
 
 		if (c->max_ts > durable)
-			sim_fail(s, "client %u was told of %" PRIu64 ", which the crash lost", c->no,
-			    c->max_ts);
+			sim_fail(s, "client %u was told of %" PRIu64 ", which the crash lost",
+			    c->no, c->max_ts);
 		for (size_t k = 0; k < c->done.n; k++)
 			if (!checker_op(s, c->done.v[k].name))
 				sim_fail(s, "%s was acknowledged and is lost", c->done.v[k].name);

@@ -3,6 +3,7 @@
  *     sim --seed 7               one seed
  *     sim --seeds 1..100         a range
  *     sim --steps 20000          events before the clients come to rest
+ *     sim --twice                runs each seed twice and compares
  *     sim --verbose              prints the trace
  *
  * For each seed one line with the hash of the trace: the same seed gives the same hash, or
@@ -98,20 +99,24 @@ run(struct sim *s, uint64_t steps)
 	clients_check_end(s);
 }
 
-static void
+/* Returns the hash of the trace. */
+static uint64_t
 run_seed(uint64_t seed, uint64_t steps, bool verbose)
 {
 	struct sim *s = MEM_NEW(struct sim);
+	uint64_t    hash;
 
 	s->seed = seed;
 	s->world.verbose = verbose;
 	world_init(s, seed);
 	run(s, steps);
 	printf("seed %" PRIu64 " trace %016" PRIx64 " commits %" PRIu64 " retries %" PRIu64
-	       " refusals %" PRIu64 " transitions %" PRIu64 " drops %" PRIu64 " crashes %" PRIu64 "\n",
+	       " refusals %" PRIu64 " transitions %" PRIu64 " drops %" PRIu64
+	       " crashes %" PRIu64 "\n",
 	    seed, s->world.trace, s->ncommits, s->nretries, s->nrefusals, s->ntransitions,
 	    s->ndrops, s->ncrashes);
 	fflush(stdout);
+	hash = s->world.trace;
 	/* What is still under way holds memory: it happens, without effect. */
 	s->over = true;
 	clients_clear(s);
@@ -121,6 +126,7 @@ run_seed(uint64_t seed, uint64_t steps, bool verbose)
 	world_clear(s);
 	vec_clear(&s->checker.history);
 	mem_free(s);
+	return hash;
 }
 
 static bool
@@ -143,14 +149,14 @@ int
 main(int argc, char **argv)
 {
 	uint64_t from = 1, to = 1, steps = 20000;
-	bool     verbose = false, ok = true;
+	bool     verbose = false, twice = false, ok = true;
 
 	for (int i = 1; i < argc && ok; i++) {
 		str         flag = str_z(argv[i]);
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-		if (str_eq(flag, S("--verbose"))) {
-			verbose = true;
+		if (str_eq(flag, S("--verbose")) || str_eq(flag, S("--twice"))) {
+			*(str_eq(flag, S("--twice")) ? &twice : &verbose) = true;
 			continue;
 		}
 		if (str_eq(flag, S("--seed"))) {
@@ -164,11 +170,18 @@ main(int argc, char **argv)
 		i++;
 	}
 	if (!ok) {
-		fprintf(stderr, "usage: sim [--seed N] [--seeds A..B] [--steps N] [--verbose]\n");
+		fprintf(stderr,
+		    "usage: sim [--seed N] [--seeds A..B] [--steps N] [--twice] [--verbose]\n");
 		return 2;
 	}
 	log_set_level(LOG_ERROR);
-	for (uint64_t seed = from; seed <= to; seed++)
-		run_seed(seed, steps, verbose);
+	for (uint64_t seed = from; seed <= to; seed++) {
+		uint64_t hash = run_seed(seed, steps, verbose);
+
+		if (twice && run_seed(seed, steps, verbose) != hash) {
+			fprintf(stderr, "seed %" PRIu64 " went two ways\n", seed);
+			return 1;
+		}
+	}
 	return 0;
 }

@@ -12,11 +12,13 @@ static const char dev_secret[] = "4361726e697461732c206c69746572616c6c79206d6561
 #define READ_ONLY_KEY                                                         \
 	"01000102030405060708090a0b9293461285dccc90b288bfa912cae60264829aebb93d6acd1867"
 #define SYSTEM_KEY "01000102030405060708090a0b1e0050533b39313fd1b0b727eaf2c146a1c4e8cc9eb197c4"
-#define LEGACY_SYSTEM                                                         \
-	"01ec1dc4339bc4a2c653e70016b1e1dea952bcfd707a0cd49c1bddcdfcd4d4a79bb2d6bdfa2f1493a1937cdb71e9" \
+#define LEGACY_SYSTEM                                                                              \
+	"01ec1dc4339bc4a2c653e70016b1e1dea952bcfd707a0cd49c1bddcdfcd4d4a79bb2d6bdfa2f1493a1937cdb" \
+	"71e9"                                                                                     \
 	"84c4a7"
-#define LEGACY_MEMBER                                                         \
-	"0135d8598650f8f5cb0f30c34ec2e2bb62793bc28717c8eb6fb577996d50be5f4281b59181095065c5d0f86a2c31" \
+#define LEGACY_MEMBER                                                                              \
+	"0135d8598650f8f5cb0f30c34ec2e2bb62793bc28717c8eb6fb577996d50be5f4281b59181095065c5d0f86a" \
+	"2c31"                                                                                     \
 	"ddbe9b597ec62b47ded69782cd"
 
 static struct auth *
@@ -69,8 +71,9 @@ TEST(secret_is_64_hex_characters)
 	CHECK_EQ(auth_parse_secret(S(""), secret, NULL), ST_BAD_REQUEST);
 	CHECK_EQ(auth_parse_secret(S("43"), secret, NULL), ST_BAD_REQUEST);
 	CHECK_EQ(auth_parse_secret(str_head(str_z(dev_secret), 63), secret, NULL), ST_BAD_REQUEST);
-	CHECK_EQ(auth_parse_secret(
-	             S("zz61726e697461732c206c69746572616c6c79206d65616e696e6720226c6974"), secret, NULL),
+	CHECK_EQ(
+	    auth_parse_secret(S("zz61726e697461732c206c69746572616c6c79206d65616e696e6720226c6974"),
+		secret, NULL),
 	    ST_BAD_REQUEST);
 }
 
@@ -100,12 +103,18 @@ TEST(keys_are_accepted_and_refused) /* 02 checklist 5, 6, 8; 05 checklist 4 */
 		{ "empty", "", false, 0, false },
 		{ "only a bar", "|", false, 0, false },
 		{ "too short", "carnitas|01", false, 0, false },
-		{ "cut off", "carnitas|01000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2adc6"
-		             "f049838", false, 0, false },
-		{ "altered", "carnitas|01000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2adc6f"
-		             "04983839f", false, 0, false },
-		{ "other version", "carnitas|02000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2"
-		                   "adc6f04983839e", false, 0, false },
+		{ "cut off",
+		    "carnitas|01000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2adc6"
+		    "f049838",
+		    false, 0, false },
+		{ "altered",
+		    "carnitas|01000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2adc6f"
+		    "04983839f",
+		    false, 0, false },
+		{ "other version",
+		    "carnitas|02000102030405060708090a0b1e5c06d46516f3f5fa3e99f5af81a957a2"
+		    "adc6f04983839e",
+		    false, 0, false },
 	};
 	struct auth *a = auth_named("carnitas");
 
@@ -184,7 +193,8 @@ TEST(messages_match_the_vectors)
 	CHECK(admin_token_parse(S("\x10\x01\x18\x00\x3a\x01x"), &t)); /* unknown field */
 }
 
-#define ACTING "eyJzdWJqZWN0IjoicyIsImlzc3VlciI6Imh0dHBzOi8vY29udmV4LnRlc3QiLCJ0b2tlbklkZW50aWZpZXIi" \
+#define ACTING                                                                                     \
+	"eyJzdWJqZWN0IjoicyIsImlzc3VlciI6Imh0dHBzOi8vY29udmV4LnRlc3QiLCJ0b2tlbklkZW50aWZpZXIi"     \
 	"OiJodHRwczovL2NvbnZleC50ZXN0fHMifQ=="
 
 /* Spec 01 section 9.3, spec 05 section 5.1: one row per form of the header. */
@@ -201,8 +211,8 @@ TEST(header_forms) /* 01 checklist 48 */
 		{ "scheme in other case", "cONVEX carnitas|" MEMBER_KEY, NULL, ST_OK, NULL,
 		    IDENTITY_ADMIN },
 		{ "prod:", "Convex prod:carnitas|" MEMBER_KEY, NULL, ST_OK, NULL, IDENTITY_ADMIN },
-		{ "preview: drops the name", "Convex preview:carnitas|" LEGACY_MEMBER, NULL, ST_OK, NULL,
-		    IDENTITY_ADMIN },
+		{ "preview: drops the name", "Convex preview:carnitas|" LEGACY_MEMBER, NULL, ST_OK,
+		    NULL, IDENTITY_ADMIN },
 		{ "preview: of a nameless key", "Convex preview:carnitas|" MEMBER_KEY, NULL,
 		    ST_UNAUTHENTICATED, "BadAdminKey", 0 },
 		{ "acting", "Convex carnitas|" MEMBER_KEY ":" ACTING, NULL, ST_OK, NULL,
@@ -213,8 +223,8 @@ TEST(header_forms) /* 01 checklist 48 */
 		    "HeaderParseFailure", 0 },
 		{ "acting as {}", "Convex carnitas|" MEMBER_KEY ":e30=", NULL, ST_BAD_REQUEST,
 		    "HeaderParseFailure", 0 },
-		{ "a system key cannot act", "Convex carnitas|" SYSTEM_KEY ":" ACTING, NULL, ST_FORBIDDEN,
-		    "OperationNotPermitted", 0 },
+		{ "a system key cannot act", "Convex carnitas|" SYSTEM_KEY ":" ACTING, NULL,
+		    ST_FORBIDDEN, "OperationNotPermitted", 0 },
 		{ "short", "Convex", NULL, ST_BAD_REQUEST, "InvalidHeaderFailure", 0 },
 		{ "empty", "", NULL, ST_BAD_REQUEST, "InvalidHeaderFailure", 0 },
 		{ "no token", "Bearer  ", NULL, ST_BAD_REQUEST, "InvalidAdminKey", 0 },
@@ -226,7 +236,8 @@ TEST(header_forms) /* 01 checklist 48 */
 		{ "parameter", NULL, "carnitas|" MEMBER_KEY, ST_OK, NULL, IDENTITY_ADMIN },
 		{ "the parameter has no acting part", NULL, "carnitas|" MEMBER_KEY ":" ACTING,
 		    ST_UNAUTHENTICATED, "BadAdminKey", 0 },
-		{ "the header wins", "Convex carnitas|" SYSTEM_KEY, "x", ST_OK, NULL, IDENTITY_SYSTEM },
+		{ "the header wins", "Convex carnitas|" SYSTEM_KEY, "x", ST_OK, NULL,
+		    IDENTITY_SYSTEM },
 	};
 	struct auth *a = auth_named("carnitas");
 
@@ -256,7 +267,8 @@ TEST(acting_user_attributes)
 	} rows[] = {
 		{ "{\"issuer\":\"i\",\"subject\":\"s\"}",
 		    "{\"tokenIdentifier\":\"i|s\",\"issuer\":\"i\",\"subject\":\"s\"}" },
-		{ "{\"tokenIdentifier\":\"t\",\"email\":null,\"emailVerified\":true,\"x\":{\"y\":[1]}}",
+		{ "{\"tokenIdentifier\":\"t\",\"email\":null,\"emailVerified\":true,\"x\":{\"y\":["
+		  "1]}}",
 		    "{\"tokenIdentifier\":\"t\",\"emailVerified\":true,\"x\":{\"y\":[1]}}" },
 		{ "{\"issuer\":\"i\"}", NULL },
 		{ "{\"tokenIdentifier\":\"t\",\"email\":1}", NULL },

@@ -127,13 +127,17 @@ open_db(void)
 	buf_init(&url, 1 << 16);
 	buf_init(&row, 1 << 16);
 	jwks_url(&url);
-	buf_fmt(&row, "{\"type\":\"customJwt\",\"applicationID\":null,\"issuer\":\"https://rsa.example\","
-	    "\"jwks\":\"%.*s\",\"algorithm\":\"\\\"RS256\\\"\"}", STR_ARG(buf_str(&url)));
+	buf_fmt(&row,
+	    "{\"type\":\"customJwt\",\"applicationID\":null,\"issuer\":\"https://rsa.example\","
+	    "\"jwks\":\"%.*s\",\"algorithm\":\"\\\"RS256\\\"\"}",
+	    STR_ARG(buf_str(&url)));
 	buf_add_byte(&row, 0);
 	add_provider(db, row.p);
 	buf_reset(&row);
-	buf_fmt(&row, "{\"type\":\"customJwt\",\"applicationID\":\"app\",\"issuer\":\"https://ec.example\","
-	    "\"jwks\":\"%.*s\",\"algorithm\":\"\\\"ES256\\\"\"}", STR_ARG(buf_str(&url)));
+	buf_fmt(&row,
+	    "{\"type\":\"customJwt\",\"applicationID\":\"app\",\"issuer\":\"https://ec.example\","
+	    "\"jwks\":\"%.*s\",\"algorithm\":\"\\\"ES256\\\"\"}",
+	    STR_ARG(buf_str(&url)));
 	buf_add_byte(&row, 0);
 	add_provider(db, row.p);
 	add_provider(db, "{\"domain\":\"https://oidc.example\",\"applicationID\":\"app\"}");
@@ -159,34 +163,39 @@ TEST(tokens_are_verified) /* 05 checklist 29 */
 		const char *attributes; /* NULL: not looked at */
 	} rows[] = {
 		{ "RS256, nested claims become dotted", &rsa, RS,
-		    "{" RSA_ISS "," LATER ",\"role\":\"admin\",\"org\":{\"id\":7},\"fva\":[1],\"jti\":\"j\"}",
-		    ST_OK, NULL, "{\"tokenIdentifier\":\"https://rsa.example|u1\",\"subject\":\"u1\","
+		    "{" RSA_ISS "," LATER
+		    ",\"role\":\"admin\",\"org\":{\"id\":7},\"fva\":[1],\"jti\":\"j\"}",
+		    ST_OK, NULL,
+		    "{\"tokenIdentifier\":\"https://rsa.example|u1\",\"subject\":\"u1\","
 		    "\"issuer\":\"https://rsa.example\",\"role\":\"admin\",\"org.id\":7}" },
 		{ "trailing slash of the issuer", &rsa, RS,
 		    "{\"iss\":\"https://rsa.example/\",\"sub\":\"u1\"," LATER "}", ST_OK, NULL,
 		    "{\"tokenIdentifier\":\"https://rsa.example/|u1\",\"subject\":\"u1\","
 		    "\"issuer\":\"https://rsa.example/\"}" },
 		{ "ES256 with its audience", &ec, ES,
-		    "{\"iss\":\"https://ec.example\",\"aud\":[\"x\",\"app\"],\"sub\":\"u2\"," LATER "}", ST_OK,
-		    NULL, NULL },
+		    "{\"iss\":\"https://ec.example\",\"aud\":[\"x\",\"app\"],\"sub\":\"u2\"," LATER
+		    "}",
+		    ST_OK, NULL, NULL },
 		{ "other audience", &ec, ES,
 		    "{\"iss\":\"https://ec.example\",\"aud\":\"x\",\"sub\":\"u2\"," LATER "}",
 		    ST_UNAUTHENTICATED, "NoAuthProvider", NULL },
-		{ "other issuer", &rsa, RS, "{\"iss\":\"https://x.example\",\"sub\":\"u\"," LATER "}",
-		    ST_UNAUTHENTICATED, "NoAuthProvider", NULL },
+		{ "other issuer", &rsa, RS,
+		    "{\"iss\":\"https://x.example\",\"sub\":\"u\"," LATER "}", ST_UNAUTHENTICATED,
+		    "NoAuthProvider", NULL },
 		{ "no issuer", &rsa, RS, "{\"sub\":\"u\"," LATER "}", ST_UNAUTHENTICATED,
 		    "InvalidAuthHeader", NULL },
 		{ "expired", &rsa, RS, "{" RSA_ISS ",\"exp\":1000}", ST_UNAUTHENTICATED,
 		    "InvalidAuthHeader", NULL },
-		{ "no expiry", &rsa, RS, "{" RSA_ISS "}", ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
-		{ "not yet", &rsa, RS, "{" RSA_ISS "," LATER ",\"nbf\":99999999998}", ST_UNAUTHENTICATED,
-		    "InvalidAuthHeader", NULL },
+		{ "no expiry", &rsa, RS, "{" RSA_ISS "}", ST_UNAUTHENTICATED, "InvalidAuthHeader",
+		    NULL },
+		{ "not yet", &rsa, RS, "{" RSA_ISS "," LATER ",\"nbf\":99999999998}",
+		    ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
 		{ "no subject", &rsa, RS, "{\"iss\":\"https://rsa.example\"," LATER "}",
 		    ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
-		{ "no kid", &rsa, "{\"alg\":\"RS256\"}", "{" RSA_ISS "," LATER "}", ST_UNAUTHENTICATED,
-		    "InvalidAuthHeader", NULL },
-		{ "unknown kid", &rsa, "{\"alg\":\"RS256\",\"kid\":\"z\"}", "{" RSA_ISS "," LATER "}",
+		{ "no kid", &rsa, "{\"alg\":\"RS256\"}", "{" RSA_ISS "," LATER "}",
 		    ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
+		{ "unknown kid", &rsa, "{\"alg\":\"RS256\",\"kid\":\"z\"}",
+		    "{" RSA_ISS "," LATER "}", ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
 		{ "alg none", &rsa, "{\"alg\":\"none\",\"kid\":\"r\"}", "{" RSA_ISS "," LATER "}",
 		    ST_UNAUTHENTICATED, "InvalidAuthHeader", NULL },
 		{ "signed with another key", &ec, RS, "{" RSA_ISS "," LATER "}", ST_UNAUTHENTICATED,
@@ -202,7 +211,8 @@ TEST(tokens_are_verified) /* 05 checklist 29 */
 	rsa = EVP_RSA_gen(2048);
 	ec = EVP_EC_gen("P-256");
 	db = open_db();
-	a = auth_new(&(struct auth_opts){ .instance_name = S("carnitas"), .db = db, .os = os_real() });
+	a = auth_new(
+	    &(struct auth_opts){ .instance_name = S("carnitas"), .db = db, .os = os_real() });
 	buf_init(&jwt, 1 << 16);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct identity *id = NULL;

@@ -53,10 +53,11 @@ TEST(system_table_numbers_are_distinct)
 }
 
 static size_t
-count_rows(struct db *db, str table)
+count_rows(struct db *db, str table, str index)
 {
 	struct snapshot         *s = db_snapshot(db);
 	const struct table_info *t = catalog_table(snapshot_catalog(s), root, table);
+	const struct index_info *ix = table_index(t, index);
 	struct buf               lo, hi;
 	struct scan             *sc;
 	struct doc              *d;
@@ -65,15 +66,34 @@ count_rows(struct db *db, str table)
 
 	buf_init(&lo, 16);
 	buf_init(&hi, 16);
-	index_prefix(&lo, t->by_id);
+	index_prefix(&lo, ix);
 	buf_add(&hi, buf_str(&lo));
 	hi.p[3]++;
-	sc = scan_open(s, t, t->by_id, buf_str(&lo), buf_str(&hi), false, 100);
+	sc = scan_open(s, t, ix, buf_str(&lo), buf_str(&hi), false, 100);
 	while (scan_next(sc, &key, &d, NULL) == ST_OK && d)
 		n++;
 	scan_close(sc);
 	buf_clear(&lo);
 	buf_clear(&hi);
+	snapshot_unref(s);
+	return n;
+}
+
+/* The same from the store, whatever is in memory. */
+static size_t
+count_stored(struct fixture *f, str table, str index)
+{
+	struct snapshot         *s = db_snapshot(f->db);
+	const struct table_info *t = catalog_table(snapshot_catalog(s), root, table);
+	struct store_scan        q = { .index = table_index(t, index)->id, .tablet = t->tablet,
+		       .table_number = t->number, .at = TS_MAX, .limit = 1000 };
+	struct store_rows        rows;
+	size_t                   n;
+
+	store_rows_init(&rows);
+	CHECK_EQ(store_scan(&f->store, &q, &rows, NULL), ST_OK);
+	n = rows.rows.n;
+	store_rows_clear(&rows);
 	snapshot_unref(s);
 	return n;
 }
@@ -86,17 +106,17 @@ TEST(a_restart_reads_the_same_catalogue)
 	struct uid     tablet;
 
 	fx_open(&f, 1);
-	tables = count_rows(f.db, S("_tables"));
-	indexes = count_rows(f.db, S("_index"));
+	tables = count_rows(f.db, S("_tables"), S("by_id"));
+	indexes = count_rows(f.db, S("_index"), S("by_id"));
 	CHECK_EQ(tables, system_table_count + 1);
-	CHECK_EQ(count_rows(f.db, S("_backend_state")), 1);
-	CHECK_EQ(count_rows(f.db, S("_db")), 1);
+	CHECK_EQ(count_rows(f.db, S("_backend_state"), S("by_id")), 1);
+	CHECK_EQ(count_rows(f.db, S("_db"), S("by_id")), 1);
 	tablet = f.tablet;
 	db_close(f.db);
 	fx_start(&f);
-	CHECK_EQ(count_rows(f.db, S("_tables")), tables);
-	CHECK_EQ(count_rows(f.db, S("_index")), indexes);
-	CHECK_EQ(count_rows(f.db, S("_backend_state")), 1);
+	CHECK_EQ(count_rows(f.db, S("_tables"), S("by_id")), tables);
+	CHECK_EQ(count_rows(f.db, S("_index"), S("by_id")), indexes);
+	CHECK_EQ(count_rows(f.db, S("_backend_state"), S("by_id")), 1);
 	{
 		struct snapshot *s = db_snapshot(f.db);
 
@@ -296,17 +316,38 @@ TEST(tables_are_named_by_number)
 	fx_close(&f);
 }
 
+/* --- whole rows of the catalogue --- */
+
+/* Removes the row of _index that defines this index. */
+static void
+drop_index(struct fx_commit *c, const struct table_info *t, str name)
+{
+	struct catalog          *now = snapshot_catalog(c->base);
+	const struct table_info *index = catalog_table(now, root, S("_index"));
+	const struct index_info *ix = table_index(t, name);
+	struct doc              *row;
+	struct buf               key;
+
+	row = index_doc(now, ix->id, t->tablet, &ix->def, INDEX_ENABLED, false);
+	buf_init(&key, BUF_MAX_DEFAULT);
+	index_key(&key, index->by_id, doc_val(row));
+	doc_unref(row);
+	CHECK_EQ(snapshot_get(c->base, index, index->by_id, buf_str(&key), &row, NULL), ST_OK);
+	buf_clear(&key);
+	CHECK(row != NULL);
+	if (!c->catalog)
+		c->catalog = catalog_copy(now);
+	CHECK_EQ(catalog_apply(c->catalog, row, NULL, NULL), ST_OK);
+	fx_write_take(c, index, row, NULL);
+}
+
 /* A dropped index leaves the tree bit by bit, behind the batches that are written. */
 TEST(dropped_indexes_leave_the_tree)
 {
-	struct fixture           f;
-	struct fx_commit         c;
-	const struct table_info *index;
-	const struct index_info *ix;
-	struct buf               key;
-	struct doc              *row;
-	size_t                   before;
-	ts_t                     ts;
+	struct fixture   f;
+	struct fx_commit c;
+	size_t           before;
+	ts_t             ts;
 
 	fx_open(&f, 1);
 	fx_begin(&f, &c);
@@ -316,17 +357,7 @@ TEST(dropped_indexes_leave_the_tree)
 	fx_flush(&f);
 	before = tree_count(f.db->tree);
 	fx_begin(&f, &c);
-	index = catalog_table(snapshot_catalog(c.base), root, S("_index"));
-	ix = table_index(fx_things(c.base), S("by_n"));
-	row = index_doc(snapshot_catalog(c.base), ix->id, f.tablet, &ix->def, INDEX_ENABLED, false);
-	buf_init(&key, BUF_MAX_DEFAULT);
-	index_key(&key, index->by_id, doc_val(row));
-	doc_unref(row);
-	CHECK_EQ(snapshot_get(c.base, index, index->by_id, buf_str(&key), &row, NULL), ST_OK);
-	buf_clear(&key);
-	c.catalog = catalog_copy(snapshot_catalog(c.base));
-	CHECK_EQ(catalog_apply(c.catalog, row, NULL, NULL), ST_OK);
-	fx_write_take(&c, index, row, NULL);
+	drop_index(&c, fx_things(c.base), S("by_n"));
 	CHECK_EQ(fx_end(&f, &c, S("ddl"), &ts, NULL), ST_OK);
 	for (uint32_t i = 0; i < 20; i++) {
 		fx_begin(&f, &c);
@@ -339,7 +370,36 @@ TEST(dropped_indexes_leave_the_tree)
 	fx_close(&f);
 }
 
+/* A store made by a program that did not know an index of a system table gets it at the next
+ * start, with all rows. */
+TEST(missing_system_indexes_are_built_at_start)
+{
+	struct fixture           f;
+	struct fx_commit         c;
+	struct snapshot         *s;
+	const struct table_info *tables;
+	ts_t                     ts;
+
+	fx_open(&f, 1);
+	fx_begin(&f, &c);
+	drop_index(&c, catalog_table(snapshot_catalog(c.base), root, S("_tables")),
+	    S("by_name"));
+	CHECK_EQ(fx_end(&f, &c, S("old program"), &ts, NULL), ST_OK);
+	fx_flush(&f);
+	db_close(f.db);
+	fx_start(&f);
+	s = db_snapshot(f.db);
+	tables = catalog_table(snapshot_catalog(s), root, S("_tables"));
+	CHECK(table_index(tables, S("by_name")) != NULL);
+	CHECK_EQ(table_index(tables, S("by_name"))->state, INDEX_ENABLED);
+	snapshot_unref(s);
+	CHECK_EQ(count_rows(f.db, S("_tables"), S("by_name")), system_table_count + 1);
+	CHECK_EQ(count_stored(&f, S("_tables"), S("by_name")), system_table_count + 1);
+	fx_close(&f);
+}
+
 TEST_RUN(T(first_start_makes_the_system_tables), T(system_table_numbers_are_distinct),
     T(a_restart_reads_the_same_catalogue), T(tables_come_change_and_go),
     T(indexes_come_change_and_go), T(other_kinds_of_indexes_round_trip),
-    T(tables_are_named_by_number), T(dropped_indexes_leave_the_tree))
+    T(tables_are_named_by_number), T(dropped_indexes_leave_the_tree),
+    T(missing_system_indexes_are_built_at_start))

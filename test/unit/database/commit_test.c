@@ -26,7 +26,7 @@ TEST(conflicts_are_writes_inside_what_was_read)
 {
 	const struct {
 		const char *why;
-		int64_t     before, after; /* thing 1 when we begin, and what the other makes of it */
+		int64_t     before, after; /* thing 1 when we begin; what the other makes of it */
 		int64_t     lo, hi;        /* what we read in by_n */
 		status      want;
 	} rows[] = {

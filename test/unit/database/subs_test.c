@@ -44,7 +44,8 @@ random_reads(void)
 		if (draw(2))
 			readlog_point(&l, lo);
 		else
-			readlog_add(&l, str_cmp(lo, hi) < 0 ? lo : hi, str_cmp(lo, hi) < 0 ? hi : lo);
+			readlog_add(&l, str_cmp(lo, hi) < 0 ? lo : hi,
+			    str_cmp(lo, hi) < 0 ? hi : lo);
 	}
 	r = readlog_freeze(&l);
 	readlog_clear(&l);

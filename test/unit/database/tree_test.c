@@ -246,7 +246,8 @@ TEST(emptied_tree_shrinks)
 
 			memcpy(key, &k, 4);
 			if (pass == 0)
-				tree_put_take(t, entry_new_take(str_of(key, 4), ENTRY_NONE, false, NULL));
+				tree_put_take(t,
+				    entry_new_take(str_of(key, 4), ENTRY_NONE, false, NULL));
 			else
 				CHECK(tree_del(t, str_of(key, 4)));
 		}

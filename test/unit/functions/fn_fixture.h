@@ -303,6 +303,18 @@ app_commit_ts(const struct native_call *c, struct val *ret, struct err *e)
 	return ST_OK;
 }
 
+/* Answers with the journal that it was given; leaves one that names the counter. */
+static inline status
+app_page(const struct native_call *c, struct val *ret, struct err *e)
+{
+	struct val n;
+
+	TRY(app_get(c, &n, e));
+	*ret = app_string(c->arena, c->call->journal.p ? c->call->journal : S("none"));
+	c->res->journal = arena_fmt(c->arena, "j%d", (int)val_float64(n));
+	return ST_OK;
+}
+
 /* Lets another commit touch what it read, args.times times in all: conflicts on purpose. */
 static inline status
 app_contended(const struct native_call *c, struct val *ret, struct err *e)
@@ -353,6 +365,7 @@ static const struct native_fn app[] = {
 	{ "counter.js:log", UDF_QUERY, app_log, NULL },
 	{ "counter.js:commitTs", UDF_MUTATION, app_commit_ts, NULL },
 	{ "counter.js:contended", UDF_MUTATION, app_contended, NULL },
+	{ "page.js:list", UDF_QUERY, app_page, NULL },
 	{ "messages.js:list", UDF_QUERY, app_list, NULL },
 	{ "messages.js:send", UDF_MUTATION, app_send, NULL },
 	{ "fail.js:data", UDF_QUERY, app_fail_data, NULL },
@@ -445,7 +458,7 @@ world_settle(struct world *w)
 	runner_commits(w->runner);
 	while (world_flush(w) || (!w->workers_off && world_job(w)) ||
 	    (!w->disk_off && world_disk(w)))
-		continue;
+		runner_check(w->runner);
 }
 
 static inline void

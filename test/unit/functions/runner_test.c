@@ -403,6 +403,41 @@ TEST(cache_stays_within_its_budget)
 	world_close(&w);
 }
 
+/* A query runs again with the journal that its last run left; who asks without one gets a run
+ * without one. */
+TEST(journals_stay_with_their_watcher)
+{
+	struct world       w;
+	struct live_watch *lw, *other;
+	struct seen        s = { 0 }, t = { 0 }, m = { 0 };
+	int                invalid = 0;
+
+	world_open(&w, false);
+	(void)call(&w, WANT_MUTATION, "counter:add", "{}", &m);
+	world_settle(&w);
+	lw = watch(&w, "page:list", "a", &invalid);
+	eval(&w, lw, &s);
+	world_settle(&w);
+	CHECK_STRZ(s.res->value_json, "\"none\"");
+	CHECK_STRZ(s.res->journal, "j1");
+	(void)call(&w, WANT_MUTATION, "counter:add", "{}", &m);
+	world_settle(&w);
+	eval(&w, lw, &s);
+	world_settle(&w);
+	CHECK_STRZ(s.res->value_json, "\"j1\"");
+	CHECK_STRZ(s.res->journal, "j2");
+	other = watch(&w, "page:list", "a", &invalid);
+	eval(&w, other, &t);
+	world_settle(&w);
+	CHECK_STRZ(t.res->value_json, "\"none\"");
+	live_unwatch(lw);
+	live_unwatch(other);
+	seen_clear(&s);
+	seen_clear(&t);
+	seen_clear(&m);
+	world_close(&w);
+}
+
 /* A failure of the server goes to those who waited, and is forgotten. */
 TEST(server_failures_are_not_kept)
 {
@@ -457,6 +492,39 @@ TEST(tasks_wait_for_the_disk)
 	world_close(&w);
 }
 
+/* Runs of one request follow one another, so that a run left behind by a lost connection
+ * cannot commit after the client was told that the request failed. */
+TEST(runs_of_one_request_take_turns)
+{
+	struct world         w;
+	struct seen          s[3] = { 0 };
+	struct pending_call *p[3];
+
+	world_open(&w, false);
+	w.workers_off = true;
+	for (int i = 0; i < 3; i++) {
+		struct fn_call *c = world_call(&w, WANT_MUTATION, S("counter:add"), S("{}"));
+
+		c->session_id = S("5d8f2a34-0b0e-4c3e-9f7a-3b1c2d4e5f60");
+		p[i] = runner_call(w.runner, c, on_done, &s[i]);
+		fn_call_unref(c);
+	}
+	CHECK_EQ(w.jobs.n, 1);
+	runner_abandon(p[0]);
+	runner_abandon(p[1]);
+	w.workers_off = false;
+	world_settle(&w);
+	CHECK_EQ(s[0].n + s[1].n, 0);
+	CHECK_EQ(s[2].n, 1);
+	CHECK(s[2].res->ok);
+	(void)call(&w, WANT_QUERY, "counter:get", "{}", &s[0]);
+	world_settle(&w);
+	CHECK_STRZ(s[0].res->value_json, "1.0");
+	seen_clear(&s[0]);
+	seen_clear(&s[2]);
+	world_close(&w);
+}
+
 /* Session requests are forgotten after fourteen days, younger ones are not. */
 TEST(old_session_requests_are_deleted)
 {
@@ -504,4 +572,6 @@ TEST_RUN(T(mutation_waits_for_the_disk), T(query_of_undurable_data_waits),
     T(identities_do_not_share_what_saw_them), T(late_results_are_known_to_be_stale),
     T(newer_results_serve_older_snapshots), T(abandoned_calls_stay_silent),
     T(cache_stays_within_its_budget), T(server_failures_are_not_kept),
-    T(tasks_wait_for_the_disk), T(old_session_requests_are_deleted))
+    T(journals_stay_with_their_watcher),
+    T(tasks_wait_for_the_disk), T(runs_of_one_request_take_turns),
+    T(old_session_requests_are_deleted))

@@ -54,7 +54,8 @@ push_analyze(struct push *p)
 	if (isolate_analyze(p->iso, &p->env, p->arena, &b, &p->err) == ST_OK)
 		ret = arena_str(p->arena, buf_str(&b));
 	else
-		ret = arena_fmt(p->arena, "! %.*s: %.*s", STR_ARG(p->err.code), STR_ARG(p->err.text));
+		ret =
+		    arena_fmt(p->arena, "! %.*s: %.*s", STR_ARG(p->err.code), STR_ARG(p->err.text));
 	buf_clear(&b);
 	return ret;
 }
@@ -80,37 +81,39 @@ TEST(functions)
 	struct push p;
 
 	push_open(&p);
-	push_add(&p, "a/b.js", HELPERS
+	push_add(&p, "a/b.js",
+	    HELPERS
 	    "import { other } from '../_deps/X.js';\n"
 	    "export const q = query(() => 1), m = mutation(() => 2), act = action(() => 3);\n"
 	    "export default query(() => 1, { isPublic: undefined, isInternal: true });\n"
 	    "export const fn = () => 1, n = 5, o = {}, nul = null;\n"
 	    "export const http = Object.assign(() => 1, { isHttp: true });\n"
 	    "export const both = query(() => 1, { isMutation: true });\n"
-	    "const i = query(() => 1); delete i.isPublic; i.isInternal = true; export { i as internal };\n"
+	    "const i = query(() => 1); delete i.isPublic; i.isInternal = true; export { i as "
+	    "internal };\n"
 	    "const old = query(() => 1); delete old.isPublic; export { old };\n"
-	    "export const noArgs = query(() => 1, { exportArgs: undefined, exportReturns: undefined });\n"
-	    "export const typed = query(() => 1, { exportArgs: () => '{\"type\":\"object\",\"value\":"
+	    "export const noArgs = query(() => 1, { exportArgs: undefined, exportReturns: "
+	    "undefined });\n"
+	    "export const typed = query(() => 1, { exportArgs: () => "
+	    "'{\"type\":\"object\",\"value\":"
 	    "{\"n\":{\"fieldType\":{\"type\":\"number\"},\"optional\":true},"
 	    "\"body\":{\"fieldType\":{\"type\":\"string\"},\"optional\":false}}}',"
 	    " exportReturns: () => '{\"type\":\"null\"}' });\n"
 	    "export { other };\n");
 	push_add(&p, "_deps/X.js", HELPERS "export const other = query(() => 1);");
 	push_add(&p, "auth.config.js", "throw new Error('not evaluated')");
-	CHECK_STRZ(push_analyze(&p), "{\"a/b.js\":{\"functions\":["
-	    F("act", "Action", PUBLIC, ANY, "null") ","
-	    F("internal", "Query", "{\"kind\":\"internal\"}", ANY, "null") ","
-	    F("m", "Mutation", PUBLIC, ANY, "null") ","
-	    F("noArgs", "Query", PUBLIC, "null", "null") ","
-	    F("old", "Query", "null", ANY, "null") ","
-	    F("other", "Query", PUBLIC, ANY, "null") ","
-	    F("q", "Query", PUBLIC, ANY, "null") ","
-	    F("typed", "Query", PUBLIC,
-	        "\"{\\\"type\\\":\\\"object\\\",\\\"value\\\":{\\\"body\\\":{\\\"fieldType\\\":"
-	        "{\\\"type\\\":\\\"string\\\"},\\\"optional\\\":false},\\\"n\\\":{\\\"fieldType\\\":"
-	        "{\\\"type\\\":\\\"number\\\"},\\\"optional\\\":true}}}\"",
-	        "\"{\\\"type\\\":\\\"null\\\"}\"") REST
-	    ",\"auth.config.js\":{\"functions\":[" REST "}");
+	CHECK_STRZ(push_analyze(&p),
+	    "{\"a/b.js\":{\"functions\":[" F("act", "Action", PUBLIC, ANY, "null") "," F(
+		"internal", "Query", "{\"kind\":\"internal\"}", ANY, "null") "," F("m", "Mutation",
+		PUBLIC, ANY, "null") "," F("noArgs", "Query", PUBLIC, "null", "null") "," F("old",
+		"Query", "null", ANY, "null") "," F("other", "Query", PUBLIC, ANY,
+		"null") "," F("q", "Query", PUBLIC, ANY, "null") "," F("typed", "Query", PUBLIC,
+		"\"{\\\"type\\\":\\\"object\\\",\\\"value\\\":{\\\"body\\\":{\\\"fieldType\\\":"
+		"{\\\"type\\\":\\\"string\\\"},\\\"optional\\\":false},\\\"n\\\":{"
+		"\\\"fieldType\\\":"
+		"{\\\"type\\\":\\\"number\\\"},\\\"optional\\\":true}}}\"",
+		"\"{\\\"type\\\":\\\"null\\\"}\"") REST ",\"auth.config.js\":{\"functions\":[" REST
+							"}");
 	push_close(&p);
 }
 
@@ -120,13 +123,17 @@ TEST(positions)
 	struct push p;
 
 	push_open(&p);
-	push_add(&p, "m.js", HELPERS "export const b = query(() => 1);\nexport const a = query(() => 2);\n");
-	p.modules[0].source_map = S("{\"sources\":[\"../convex/m.ts\"],\"mappings\":\";;AAAA;AAKE\"}");
-	CHECK_STRZ(push_analyze(&p), "{\"m.js\":{\"functions\":["
+	push_add(&p, "m.js",
+	    HELPERS "export const b = query(() => 1);\nexport const a = query(() => 2);\n");
+	p.modules[0].source_map =
+	    S("{\"sources\":[\"../convex/m.ts\"],\"mappings\":\";;AAAA;AAKE\"}");
+	CHECK_STRZ(push_analyze(&p),
+	    "{\"m.js\":{\"functions\":["
 	    "{\"name\":\"b\",\"pos\":{\"path\":\"m.js\",\"start_lineno\":0,\"start_col\":0},"
 	    "\"udfType\":\"Query\",\"visibility\":" PUBLIC ",\"args\":" ANY ",\"returns\":null},"
 	    "{\"name\":\"a\",\"pos\":{\"path\":\"m.js\",\"start_lineno\":5,\"start_col\":2},"
-	    "\"udfType\":\"Query\",\"visibility\":" PUBLIC ",\"args\":" ANY ",\"returns\":null}" REST "}");
+	    "\"udfType\":\"Query\",\"visibility\":" PUBLIC ",\"args\":" ANY
+	    ",\"returns\":null}" REST "}");
 	push_close(&p);
 }
 
@@ -144,19 +151,25 @@ TEST(failures)
 		{ "export const f = query(() => 1, { exportReturns: () => 5 });",
 		    "Failed to analyze m.js: Invalid exportReturns return value: "
 		    "m.js:f.exportReturns() didn't return a string." },
-		{ "export const f = query(() => 1, { exportArgs() { throw new Error('undefined v') } });",
+		{ "export const f = query(() => 1, { exportArgs() { throw new Error('undefined v') "
+		  "} });",
 		    "Failed to analyze m.js: Uncaught Error: undefined v" },
-		{ "throw new TypeError('import');", "Failed to analyze m.js: Uncaught TypeError: import" },
+		{ "throw new TypeError('import');",
+		    "Failed to analyze m.js: Uncaught TypeError: import" },
 		{ "console.log('a'); console.warn({}); throw 'x';",
 		    "Failed to analyze m.js: Uncaught x\n\n[LOG] 'a'\n[WARN] {}" },
-		{ "await null;", "Failed to analyze m.js: Top-level awaits in source files are unsupported" },
+		{ "await null;",
+		    "Failed to analyze m.js: Top-level awaits in source files are unsupported" },
 		{ "for (;;) {}",
 		    "Failed to analyze m.js: Function execution timed out (maximum duration: 4s)" },
-		{ "import './gone.js';", "Couldn't find JavaScript module 'gone.js'. Did you forget to run "
-		                         "`npx convex dev`?" },
+		{ "import './gone.js';",
+		    "Couldn't find JavaScript module 'gone.js'. Did you forget to run "
+		    "`npx convex dev`?" },
 		{ "Convex.syscall('1.0/queryStream', '{}');",
-		    "Failed to analyze m.js: Uncaught Error: Syscall 1.0/queryStream unsupported at import time" },
-		{ "crypto.subtle.generateKey; await crypto.subtle.digest('SHA-256', new Uint8Array(1));",
+		    "Failed to analyze m.js: Uncaught Error: Syscall 1.0/queryStream unsupported "
+		    "at import time" },
+		{ "crypto.subtle.generateKey; await crypto.subtle.digest('SHA-256', new "
+		  "Uint8Array(1));",
 		    "Failed to analyze m.js: Top-level awaits in source files are unsupported" },
 	};
 	struct push p;
@@ -171,9 +184,10 @@ TEST(failures)
 		CHECK_STRZ(analyze_one(&p, "m.js", source), want);
 		CHECK_EQ(p.err.st, ST_BAD_REQUEST);
 	}
-	CHECK(str_starts(analyze_one(&p, "m.js", HELPERS
-	    "export const f = query(() => 1, { exportArgs: () => '{' });"),
-	    S("! InvalidModules: Failed to analyze m.js: Invalid JSON returned from m.js:f.exportArgs(): ")));
+	CHECK(str_starts(analyze_one(&p, "m.js",
+			     HELPERS "export const f = query(() => 1, { exportArgs: () => '{' });"),
+	    S("! InvalidModules: Failed to analyze m.js: Invalid JSON returned from "
+	      "m.js:f.exportArgs(): ")));
 	push_close(&p);
 }
 
@@ -183,12 +197,16 @@ TEST(import_environment)
 	struct push p;
 
 	push_open(&p);
-	CHECK(str_starts(analyze_one(&p, "m.js", HELPERS
-	    "if (Date.now() !== 1700000000000) throw 'time'; if (performance.now() !== 0) throw 'perf';\n"
-	    "if (process.env.KEY !== 'value' || process.env.NONE !== undefined) throw 'env';\n"
-	    "if (Math.random() === Math.random()) throw 'rng';\n"
-	    "Promise.reject(1);\n" /* nothing looks at microtasks here */
-	    "export const f = query(() => 1);"), S("{\"m.js\":{\"functions\":[{\"name\":\"f\"")));
+	CHECK(str_starts(
+	    analyze_one(&p, "m.js",
+		HELPERS
+		"if (Date.now() !== 1700000000000) throw 'time'; if (performance.now() !== 0) "
+		"throw 'perf';\n"
+		"if (process.env.KEY !== 'value' || process.env.NONE !== undefined) throw 'env';\n"
+		"if (Math.random() === Math.random()) throw 'rng';\n"
+		"Promise.reject(1);\n" /* nothing looks at microtasks here */
+		"export const f = query(() => 1);"),
+	    S("{\"m.js\":{\"functions\":[{\"name\":\"f\"")));
 	push_close(&p);
 }
 
@@ -203,9 +221,11 @@ TEST(http_routes)
 	    "{\"route\":{\"path\":\"/a\",\"method\":\"GET\"},\"pos\":null},"
 	    "{\"route\":{\"path\":\"/p/*\",\"method\":\"POST\"},\"pos\":null}],"
 	    "\"cronSpecs\":null,\"sourceMapped\":null}}");
-	CHECK_STRZ(analyze_one(&p, "http.js", "export const x = 1;"), "! InvalidModules: Failed to analyze "
+	CHECK_STRZ(analyze_one(&p, "http.js", "export const x = 1;"),
+	    "! InvalidModules: Failed to analyze "
 	    "http.js: `convex/http.js` must have a default export of a Router.");
-	CHECK_STRZ(analyze_one(&p, "http.js", "export default {};"), "! InvalidModules: Failed to analyze "
+	CHECK_STRZ(analyze_one(&p, "http.js", "export default {};"),
+	    "! InvalidModules: Failed to analyze "
 	    "http.js: The default export of `convex/http.js` is not a Router.");
 	push_close(&p);
 }
@@ -220,7 +240,8 @@ TEST(crons)
 	const struct {
 		const char *schedule, *want; /* '!' begins an error text */
 	} rows[] = {
-		{ "{\"type\":\"interval\",\"minutes\":2}", "{\"type\":\"interval\",\"seconds\":120}" },
+		{ "{\"type\":\"interval\",\"minutes\":2}",
+		    "{\"type\":\"interval\",\"seconds\":120}" },
 		{ "{\"type\":\"hourly\"}", "{\"type\":\"hourly\"}" },
 		{ "{\"type\":\"daily\",\"hourUTC\":3,\"minuteUTC\":15}",
 		    "{\"type\":\"daily\",\"hourUTC\":3,\"minuteUTC\":15}" },
@@ -233,9 +254,11 @@ TEST(crons)
 		{ "{\"type\":\"interval\",\"minutes\":0}", "!Interval must be a positive integer" },
 		{ "{\"type\":\"interval\",\"minutes\":1,\"hours\":1}", "!Exactly one of" },
 		{ "{\"type\":\"daily\",\"hourUTC\":24}", "!hourUTC must be 0-23" },
-		{ "{\"type\":\"hourly\",\"minuteUTC\":60}", "!minuteUTC must be 0-59 in cron job \"d\"" },
+		{ "{\"type\":\"hourly\",\"minuteUTC\":60}",
+		    "!minuteUTC must be 0-59 in cron job \"d\"" },
 		{ "{\"type\":\"monthly\",\"day\":0,\"hourUTC\":1}", "!day must be 1-31" },
-		{ "{\"type\":\"weekly\",\"dayOfWeek\":\"Monday\",\"hourUTC\":1}", "!dayOfWeek must be" },
+		{ "{\"type\":\"weekly\",\"dayOfWeek\":\"Monday\",\"hourUTC\":1}",
+		    "!dayOfWeek must be" },
 		{ "{\"type\":\"cron\",\"cron\":\"0 0 30 2 *\"}", "!Invalid cron expression" },
 		{ "{\"type\":\"cron\",\"cron\":\"0 0 * *\"}", "!Invalid cron expression" },
 		{ "{\"type\":\"cron\",\"cron\":\"61 0 * * *\"}", "!Invalid cron expression" },
@@ -250,18 +273,20 @@ TEST(crons)
 		str  got;
 
 		print_message("  %s\n", rows[i].schedule);
-		snprintf(source, sizeof source, CRONS(ONE("d", "messages:clear", "%s")), rows[i].schedule);
+		snprintf(source, sizeof source, CRONS(ONE("d", "messages:clear", "%s")),
+		    rows[i].schedule);
 		p.env.nmodules = 0;
 		push_add(&p, "crons.js", source);
 		push_add(&p, "messages.js", HELPERS "export const clear = mutation(() => 1);");
 		got = push_analyze(&p);
 		if (rows[i].want[0] == '!') {
-			snprintf(want, sizeof want, "! InvalidModules: Failed to analyze crons.js: %s",
-			    rows[i].want + 1);
+			snprintf(want, sizeof want,
+			    "! InvalidModules: Failed to analyze crons.js: %s", rows[i].want + 1);
 			CHECK_STRZ(str_head(got, strlen(want)), want);
 			continue;
 		}
-		snprintf(want, sizeof want, "{\"crons.js\":{\"functions\":[],\"httpRoutes\":null,\"cronSpecs\":["
+		snprintf(want, sizeof want,
+		    "{\"crons.js\":{\"functions\":[],\"httpRoutes\":null,\"cronSpecs\":["
 		    "{\"identifier\":\"d\",\"spec\":{\"udfPath\":\"messages.js:clear\","
 		    "\"udfArgs\":[91,123,125,93],\"cronSchedule\":%s}}],\"sourceMapped\":null},",
 		    rows[i].want);
@@ -277,12 +302,15 @@ TEST(cron_targets)
 	push_open(&p);
 	push_add(&p, "crons.js", CRONS(ONE("d", "messages:gone", "{\"type\":\"hourly\"}")));
 	push_add(&p, "messages.js", HELPERS "export const list = query(() => 1);");
-	CHECK_STRZ(push_analyze(&p), "! InvalidCron: The cron job 'd' schedules a function that does not "
-	                             "exist: messages.js:gone");
+	CHECK_STRZ(push_analyze(&p),
+	    "! InvalidCron: The cron job 'd' schedules a function that does not "
+	    "exist: messages.js:gone");
 	p.modules[0].source = S(CRONS(ONE("d", "messages:list", "{\"type\":\"hourly\"}")));
-	CHECK_STRZ(push_analyze(&p), "! InvalidCron: The cron job 'd' schedules a query function, only "
-	                             "actions and mutations can be scheduled");
-	CHECK_STRZ(analyze_one(&p, "crons.js", "export default {};"), "! InvalidModules: Failed to analyze "
+	CHECK_STRZ(push_analyze(&p),
+	    "! InvalidCron: The cron job 'd' schedules a query function, only "
+	    "actions and mutations can be scheduled");
+	CHECK_STRZ(analyze_one(&p, "crons.js", "export default {};"),
+	    "! InvalidModules: Failed to analyze "
 	    "crons.js: The default export of `convex/crons.js` is not a Crons object.");
 	push_close(&p);
 }
@@ -294,40 +322,50 @@ TEST(evaluations)
 		enum isolate_eval_kind kind;
 		const char            *source, *want;
 	} rows[] = {
-		{ EVAL_SCHEMA, "export default { export: () => '{\"tables\":[]}' };", "{\"tables\":[]}" },
+		{ EVAL_SCHEMA, "export default { export: () => '{\"tables\":[]}' };",
+		    "{\"tables\":[]}" },
 		{ EVAL_SCHEMA, "export const x = 1;", "! MissingSchemaExportError: *" },
 		{ EVAL_SCHEMA, "export default null;", "! MissingSchemaExportError: *" },
 		{ EVAL_SCHEMA, "export default {};",
-		    "! InvalidSchemaExport: Default export from schema file isn't a Convex schema. *" },
+		    "! InvalidSchemaExport: Default export from schema file isn't a Convex schema. "
+		    "*" },
 		{ EVAL_SCHEMA, "export default { export: () => 5 };", "! InvalidSchemaExport: *" },
 		{ EVAL_SCHEMA, "throw new Error('boom')", "! Error: Uncaught Error: boom" },
 		{ EVAL_SCHEMA, "export default { export() { throw new TypeError('in export') } };",
 		    "! Error: Uncaught TypeError: in export" },
 		{ EVAL_SCHEMA, "process.env.KEY",
-		    "! Error: Uncaught Error: Environment variables unsupported when evaluating schema" },
+		    "! Error: Uncaught Error: Environment variables unsupported when evaluating "
+		    "schema" },
 		{ EVAL_SCHEMA, "import './other.js'", "! NoImportModuleInSchema: *" },
 		{ EVAL_SCHEMA, "for (;;) {}",
 		    "! Error: Function execution timed out (maximum duration: 1s)" },
-		{ EVAL_SCHEMA, "if (Math.random() < 0 || Date.now() !== 1700000000000) throw 1;"
-		               "export default { export: () => '{}' };", "{}" },
+		{ EVAL_SCHEMA,
+		    "if (Math.random() < 0 || Date.now() !== 1700000000000) throw 1;"
+		    "export default { export: () => '{}' };",
+		    "{}" },
 		{ EVAL_AUTH_CONFIG, "export default { providers: [{ domain: process.env.KEY }] };",
 		    "{\"providers\":[{\"domain\":\"value\"}]}" },
 		{ EVAL_AUTH_CONFIG, "export default { providers: [{ domain: process.env.GONE }] };",
-		    "! AuthConfigMissingEnvironmentVariable: Environment variable GONE is used in auth "
+		    "! AuthConfigMissingEnvironmentVariable: Environment variable GONE is used in "
+		    "auth "
 		    "config file but its value was not set" },
 		{ EVAL_AUTH_CONFIG, "throw new Error('x')",
 		    "! InvalidAuthConfig: The pushed auth config is invalid: Uncaught Error: x" },
 		{ EVAL_AUTH_CONFIG, "export const a = 1;", "! InvalidAuthConfig: *" },
-		{ EVAL_AUTH_CONFIG, "const a = {}; a.a = a; export default a;", "! InvalidAuthConfig: *" },
-		{ EVAL_APP_DEFINITION, "export default { export() { return { definitionType: { type: 'app' },"
-		                       " self: this === undefined } } };",
+		{ EVAL_AUTH_CONFIG, "const a = {}; a.a = a; export default a;",
+		    "! InvalidAuthConfig: *" },
+		{ EVAL_APP_DEFINITION,
+		    "export default { export() { return { definitionType: { type: 'app' },"
+		    " self: this === undefined } } };",
 		    "{\"definitionType\":{\"type\":\"app\"},\"self\":false}" },
 		{ EVAL_APP_DEFINITION, "export const a = 1; export default { export: () => ({}) };",
 		    "! InvalidDefinition: *" },
 		{ EVAL_APP_DEFINITION, "export default {};", "! InvalidDefinition: *" },
-		{ EVAL_APP_DEFINITION, "export default { export: () => 'x' };", "! InvalidDefinition: *" },
-		{ EVAL_APP_DEFINITION, "import c from './_componentDeps/Li4vY29tcA';"
-		                       "export default { export: () => ({ c: c.defaultName }) };",
+		{ EVAL_APP_DEFINITION, "export default { export: () => 'x' };",
+		    "! InvalidDefinition: *" },
+		{ EVAL_APP_DEFINITION,
+		    "import c from './_componentDeps/Li4vY29tcA';"
+		    "export default { export: () => ({ c: c.defaultName }) };",
 		    "{\"c\":\"comp\"}" },
 		{ EVAL_APP_DEFINITION, "import './other.js'",
 		    "! NoImportModuleDuringDefinitionEvaluation: *" },
@@ -344,7 +382,8 @@ TEST(evaluations)
 
 		print_message("  %s\n", rows[i].source);
 		if (isolate_eval(p.iso, rows[i].kind, &m, &p.env, p.arena, &got, &p.err) != ST_OK)
-			got = arena_fmt(p.arena, "! %.*s: %.*s", STR_ARG(p.err.code), STR_ARG(p.err.text));
+			got = arena_fmt(
+			    p.arena, "! %.*s: %.*s", STR_ARG(p.err.code), STR_ARG(p.err.text));
 		if (str_ends(want, S("*"))) {
 			want.n--;
 			got = str_head(got, want.n);

@@ -43,8 +43,10 @@ TEST(cpu_time)
 		char source[3000];
 
 		print_message("  %s\n", bodies[i]);
-		snprintf(source, sizeof source, HELPERS "export const f = query(async () => { %s });\n"
-		    "export const ok = query(() => 'fine');", bodies[i]);
+		snprintf(source, sizeof source,
+		    HELPERS "export const f = query(async () => { %s });\n"
+			    "export const ok = query(() => 'fine');",
+		    bodies[i]);
 		world_push(&w, "m.js", source);
 		EXPECT(&w, "f", TIMEOUT);
 		CHECK(w.res.user_ns >= 100000000 && w.res.user_ns < 900000000);
@@ -74,7 +76,8 @@ TEST(memory)
 		"const a = []; for (;;) a.push(new ArrayBuffer(1 << 20))",
 		"return new ArrayBuffer(200 << 20)",
 		"let s = 'x'; for (;;) { s += s; s.charCodeAt(0) }",
-		"const a = []; try { for (;;) a.push(new Array(1000).fill(1)) } catch { return 'caught' }",
+		"const a = []; try { for (;;) a.push(new Array(1000).fill(1)) } catch { return "
+		"'caught' }",
 		"const m = new Map(); for (let i = 0;; i++) m.set('k' + i, [i])",
 		"const f = async (n) => { await null; return [await f(n + 1), n] }; await f(0)",
 		"const a = []; for (;;) { a.push((async () => { await null; return a })()) }",
@@ -90,8 +93,10 @@ TEST(memory)
 		char source[3000];
 
 		print_message("  %s\n", bodies[i]);
-		snprintf(source, sizeof source, HELPERS "export const f = query(async () => { %s });\n"
-		    "export const ok = query(() => 'fine');", bodies[i]);
+		snprintf(source, sizeof source,
+		    HELPERS "export const f = query(async () => { %s });\n"
+			    "export const ok = query(() => 'fine');",
+		    bodies[i]);
 		world_push(&w, "m.js", source);
 		EXPECT(&w, "f", OOM);
 		EXPECT(&w, "ok", "\"fine\"");
@@ -181,11 +186,13 @@ busy(void *arg)
 
 	(void)arg;
 	world_open(&w);
-	world_push(&w, "m.js", HELPERS
+	world_push(&w, "m.js",
+	    HELPERS
 	    "const big = Array.from({ length: 20000 }, (_, i) => ({ i }));\n"
 	    "export const touch = query((ctx, { n }) => { let s = 0; for (let i = 0; i < n; i++) {"
 	    "  big[i].i++; s += big[i].i } return s });\n"
-	    "export const oom = query(() => { const a = []; for (;;) a.push(new Array(1000)) });\n");
+	    "export const oom = query(() => { const a = []; for (;;) a.push(new Array(1000)) "
+	    "});\n");
 	for (int i = 0; i < 30; i++) {
 		EXPECT_RUN(&w, UDF_QUERY, "touch", "[{\"n\":20000}]", "200010000.0");
 		EXPECT_RUN(&w, UDF_QUERY, "touch", "[{\"n\":3}]", "6.0");

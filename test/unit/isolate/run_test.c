@@ -1,6 +1,8 @@
 /* run_test.c - calling functions: checks, values, the run loop, images and what keeps them. */
 #include "world.h"
 
+#include <pthread.h>
+
 #define Q UDF_QUERY
 #define M UDF_MUTATION
 
@@ -19,7 +21,8 @@ TEST(values_go_in_and_out)
 	    "export const many2 = Object.assign(query(() => 0), { _handler: (ctx, ...a) => a });\n"
 	    "export const sees = query(function () { return this === undefined });\n"
 	    "export default query(() => 'default');\n");
-	EXPECT_RUN(&w, Q, "id", "[{\"a\":1,\"b\":{\"$integer\":\"AQAAAAAAAAA=\"},\"c\":[null,true]}]",
+	EXPECT_RUN(&w, Q, "id",
+	    "[{\"a\":1,\"b\":{\"$integer\":\"AQAAAAAAAAA=\"},\"c\":[null,true]}]",
 	    "{\"a\":1.0,\"b\":{\"$integer\":\"AQAAAAAAAAA=\"},\"c\":[null,true]}");
 	EXPECT_RUN(&w, Q, "sync", "[{\"x\":\"h\xc3\xa9\"}]", "\"h\xc3\xa9\"");
 	EXPECT(&w, "nothing", "null");
@@ -41,16 +44,20 @@ TEST(what_is_called_must_be_what_it_is_called_as)
 	    "export const plain = 5;\n");
 	EXPECT_RUN(&w, M, "m", "[{}]", "2.0");
 	EXPECT(&w, "none", "! Couldn't find \"none\" in module \"m.js\".");
-	EXPECT(&w, "f", "! Function m.js:f is neither a query or mutation. Did you forget to wrap it "
-	                "with `query` or `mutation`?");
-	EXPECT(&w, "plain", "! Function m.js:plain is neither a query or mutation. Did you forget to "
-	                    "wrap it with `query` or `mutation`?");
-	EXPECT(&w, "m", "! Function m.js:m is registered as a mutation but is being run as a query.");
+	EXPECT(&w, "f",
+	    "! Function m.js:f is neither a query or mutation. Did you forget to wrap it "
+	    "with `query` or `mutation`?");
+	EXPECT(&w, "plain",
+	    "! Function m.js:plain is neither a query or mutation. Did you forget to "
+	    "wrap it with `query` or `mutation`?");
+	EXPECT(
+	    &w, "m", "! Function m.js:m is registered as a mutation but is being run as a query.");
 	EXPECT_RUN(&w, M, "q", "[{}]",
 	    "! Function m.js:q is registered as a query but is being run as a mutation.");
 	world_run(&w, Q, "absent.js", "f", "[{}]");
-	CHECK_STRZ(world_outcome(&w), "! Couldn't find JavaScript module 'absent.js'. Did you forget "
-	                              "to run `npx convex dev`?");
+	CHECK_STRZ(world_outcome(&w),
+	    "! Couldn't find JavaScript module 'absent.js'. Did you forget "
+	    "to run `npx convex dev`?");
 	world_close(&w);
 }
 
@@ -60,18 +67,21 @@ TEST(the_run_loop)
 	struct world w;
 
 	world_open(&w);
-	world_push(&w, "m.js", HELPERS
+	world_push(&w, "m.js",
+	    HELPERS
 	    "export const awaits = query(async () => { let n = 0; for (let i = 0; i < 50; i++)"
 	    "  n += await Promise.resolve(i); return n });\n"
 	    "export const never = query(() => new Promise(() => {}));\n"
-	    "export const floating = query(async () => { Promise.reject(new Error('adrift')); return 1 });\n"
+	    "export const floating = query(async () => { Promise.reject(new Error('adrift')); "
+	    "return 1 });\n"
 	    "export const handled = query(async () => { const p = Promise.reject(new Error('no'));"
 	    "  await null; try { await p } catch (e) { return e.message } });\n"
 	    "export const late = query(async () => { Promise.resolve().then(() => {"
 	    "  throw new TypeError('late') }); return 1 });\n"
 	    "export const rejects = query(async () => { throw new RangeError('r') });\n"
 	    "export const insert = mutation(async (ctx) => { ctx.db.insert('t', { a: 1 }) });\n"
-	    "export const count = query(async (ctx) => (await ctx.db.query('t').collect()).length);\n"
+	    "export const count = query(async (ctx) => (await "
+	    "ctx.db.query('t').collect()).length);\n"
 	    "export const abandoned = query(async (ctx) => ctx.db.query('t'));\n");
 	EXPECT(&w, "awaits", "1225.0");
 	EXPECT(&w, "never", "! Returned promise will never resolve");       /* 04 checklist 14 */
@@ -81,8 +91,9 @@ TEST(the_run_loop)
 	EXPECT(&w, "rejects", "! Uncaught RangeError: r");
 	EXPECT_RUN(&w, M, "insert", "[{}]", "null");                        /* 04 checklist 13 */
 	EXPECT(&w, "count", "1.0");
-	EXPECT(&w, "abandoned", "! Uncaught Error: Return value is a Query. Results must be retrieved "
-	                        "with `.collect()`, `.take(n), `.unique()`, or `.first()`.");
+	EXPECT(&w, "abandoned",
+	    "! Uncaught Error: Return value is a Query. Results must be retrieved "
+	    "with `.collect()`, `.take(n), `.unique()`, or `.first()`.");
 	world_close(&w);
 }
 
@@ -166,15 +177,17 @@ TEST(import_phase_rejections_fail_every_run)
 	struct world w;
 
 	world_open(&w);
-	world_push(&w, "m.js", HELPERS
-	    "const p = Promise.reject(new Error('at import'));\n"
-	    "export const f = query(() => 1);\n"
-	    "export const handles = query(async () => { try { await p } catch (e) { return 2 } });\n");
+	world_push(&w, "m.js",
+	    HELPERS "const p = Promise.reject(new Error('at import'));\n"
+		    "export const f = query(() => 1);\n"
+		    "export const handles = query(async () => { try { await p } catch (e) { return "
+		    "2 } });\n");
 	for (int i = 0; i < 2; i++) {
 		EXPECT(&w, "f", "! Uncaught Error: at import");
 		EXPECT(&w, "handles", "2.0");
 	}
-	world_push(&w, "m.js", HELPERS "throw new TypeError('top'); export const f = query(() => 1);");
+	world_push(
+	    &w, "m.js", HELPERS "throw new TypeError('top'); export const f = query(() => 1);");
 	EXPECT(&w, "f", "! Uncaught TypeError: top");
 	world_close(&w);
 }
@@ -245,38 +258,53 @@ TEST(modules)
 	const struct {
 		const char *why, *source, *want;
 	} rows[] = {
-		{ "a chunk", "import { a } from './_deps/X.js'; export const f = query(() => a);", "1.0" },
-		{ "from a folder", "import { d } from './dir/sub.js'; export const f = query(() => d);",
+		{ "a chunk", "import { a } from './_deps/X.js'; export const f = query(() => a);",
 		    "1.0" },
-		{ "a cycle", "import { viaA } from './c1.js'; export const f = query(() => viaA());",
+		{ "from a folder",
+		    "import { d } from './dir/sub.js'; export const f = query(() => d);", "1.0" },
+		{ "a cycle",
+		    "import { viaA } from './c1.js'; export const f = query(() => viaA());",
 		    "\"c1c2\"" },
-		{ "shared chunks run once", "import { n } from './s1.js'; import './s2.js';"
-		                            "export const f = query(() => n());", "1.0" },
-		{ "URL form", "import { a } from 'convex:/_deps/X.js'; export const f = query(() => a);",
+		{ "shared chunks run once",
+		    "import { n } from './s1.js'; import './s2.js';"
+		    "export const f = query(() => n());",
 		    "1.0" },
-		{ "import *", "import * as x from './_deps/X.js'; export const f = query(() => x.a);",
+		{ "URL form",
+		    "import { a } from 'convex:/_deps/X.js'; export const f = query(() => a);",
+		    "1.0" },
+		{ "import *",
+		    "import * as x from './_deps/X.js'; export const f = query(() => x.a);",
 		    "1.0" },
 		{ "missing", "import './nope.js'; export const f = query(() => 1);",
-		    "! Couldn't find JavaScript module 'nope.js'. Did you forget to run `npx convex dev`?" },
+		    "! Couldn't find JavaScript module 'nope.js'. Did you forget to run `npx "
+		    "convex dev`?" },
 		{ "node:", "import fs from 'node:fs'; export const f = query(() => 1);",
 		    "! Unsupported scheme (node) in node:fs" },
 		{ "bare", "import 'lodash'; export const f = query(() => 1);",
 		    "! Relative import path \"lodash\" not prefixed with / or ./ or ../" },
-		{ "no such export", "import { zz } from './_deps/X.js'; export const f = query(() => zz);",
-		    "! Uncaught SyntaxError: Could not find export 'zz' in module 'convex:/_deps/X.js'" },
+		{ "no such export",
+		    "import { zz } from './_deps/X.js'; export const f = query(() => zz);",
+		    "! Uncaught SyntaxError: Could not find export 'zz' in module "
+		    "'convex:/_deps/X.js'" },
 		{ "top-level await", "await null; export const f = query(() => 1);",
 		    "! Top-level awaits in source files are unsupported" },
 		{ "import.meta", "export const f = query(() => import.meta.url);",
 		    "! Uncaught TypeError: import.meta unsupported" },
-		{ "import()", "export const f = query(async () => { await import('./_deps/X.js') });",
+		{ "import()",
+		    "export const f = query(async () => { await import('./_deps/X.js') });",
 		    "! Uncaught TypeError: dynamic module import unsupported" },
-		{ "import() at import", "const p = import('./_deps/X.js'); export const f = query(async () =>"
-		                        " { try { await p } catch (e) { return e.message } });",
+		{ "import() at import",
+		    "const p = import('./_deps/X.js'); export const f = query(async () =>"
+		    " { try { await p } catch (e) { return e.message } });",
 		    "\"dynamic module import unsupported\"" },
-		{ "eval is absent, catchably", "export const f = query(() => { try { return eval('1') }"
-		                               " catch (e) { return e instanceof TypeError } });", "true" },
-		{ "Function too", "export const f = query(() => { try { return new Function('return 1')() }"
-		                  " catch (e) { return e.name } });", "\"TypeError\"" }, /* 04 checklist 26 */
+		{ "eval is absent, catchably",
+		    "export const f = query(() => { try { return eval('1') }"
+		    " catch (e) { return e instanceof TypeError } });",
+		    "true" },
+		{ "Function too",
+		    "export const f = query(() => { try { return new Function('return 1')() }"
+		    " catch (e) { return e.name } });",
+		    "\"TypeError\"" }, /* 04 checklist 26 */
 	};
 	struct world w;
 
@@ -286,7 +314,8 @@ TEST(modules)
 	world_push(&w, "c1.js", "import { b } from './c2.js'; export const a = () => 'c1';"
 	                        "export const viaA = () => b();");
 	world_push(&w, "c2.js", "import { a } from './c1.js'; export const b = () => a() + 'c2';");
-	world_push(&w, "count.js", "let n = 0; export const bump = () => ++n; export const n2 = () => n;");
+	world_push(
+	    &w, "count.js", "let n = 0; export const bump = () => ++n; export const n2 = () => n;");
 	world_push(&w, "once.js", "import { bump } from './count.js'; bump();");
 	world_push(&w, "s1.js", "import './once.js'; export { n2 as n } from './count.js';");
 	world_push(&w, "s2.js", "import './once.js';");
@@ -347,15 +376,18 @@ TEST(results_that_are_refused)
 	struct world w;
 
 	world_open(&w);
-	world_push(&w, "m.js", HELPERS
+	world_push(&w, "m.js",
+	    HELPERS
 	    "export const big = query(() => 'x'.repeat(17 << 20));\n"
-	    "const raw = (f) => Object.assign(() => 0, { isQuery: true, isPublic: true, invokeQuery: f });\n"
+	    "const raw = (f) => Object.assign(() => 0, { isQuery: true, isPublic: true, "
+	    "invokeQuery: f });\n"
 	    "export const json = raw(async (args) => JSON.stringify(JSON.parse(args)[0]));\n"
 	    "export const self = raw(async function () { return String(this === json) });\n"
 	    "export const bad = raw(async () => 'nope');\n"
 	    "export const invalid = raw(async () => '{\"$bytes\":1}');\n"
 	    "export const undef = raw(async () => undefined);\n");
-	EXPECT(&w, "big", "! Function m.js:big return value is too large (actual: 17.00 MiB, limit: 16 MiB)");
+	EXPECT(&w, "big",
+	    "! Function m.js:big return value is too large (actual: 17.00 MiB, limit: 16 MiB)");
 	EXPECT_RUN(&w, Q, "json", "[{\"a\":{\"$integer\":\"AQAAAAAAAAA=\"}}]",
 	    "{\"a\":{\"$integer\":\"AQAAAAAAAAA=\"}}");                    /* 04 checklist 9 */
 	world_run(&w, Q, "m.js", "bad", "[{}]");
@@ -425,12 +457,14 @@ TEST(nested_runs)
 
 	world_open(&w);
 	w.host = (struct run_host){ .arg = &n, .nested = nested };
-	world_push(&w, "m.js", HELPERS
+	world_push(&w, "m.js",
+	    HELPERS
 	    "let state = 0;\n"
 	    "export const down = query(async (ctx, { n }) => { state++; const below = n > 0 ?"
 	    "  await ctx.runQuery('m:down', { n: n - 1 }) : 0; return below + state });\n"
 	    "export const fails = query(() => { throw new Error('inner') });\n"
-	    "export const catches = query(async (ctx) => { try { await ctx.runQuery('m:fails', {}) }"
+	    "export const catches = query(async (ctx) => { try { await ctx.runQuery('m:fails', {}) "
+	    "}"
 	    "  catch (e) { return e.message.split('\\n')[0] } });\n");
 	for (int i = 0; i < 2; i++) {
 		EXPECT_RUN(&w, Q, "down", "[{\"n\":7}]", "8.0");
@@ -438,6 +472,43 @@ TEST(nested_runs)
 	}
 	EXPECT(&w, "catches", "\"Uncaught Error: inner\"");
 	world_close(&w);
+}
+
+static void *
+nest_deeply(void *arg)
+{
+	struct world w;
+	struct nest  n = { &w, 0, 0 };
+
+	(void)arg;
+	world_open(&w);
+	w.host = (struct run_host){ .arg = &n, .nested = nested };
+	world_push(&w, "m.js", HELPERS
+	    "const rec = (n, f) => n > 0 ? rec(n - 1, f) : f();\n"
+	    "const deepest = (f) => { let r; const go = () => { let x; try { x = go() } catch {"
+	    "  x = 0 } if (x === 0) { try { r = f(); x = 1 } catch { } } return x }; go(); return r };\n"
+	    "export const down = query((ctx, { n }) => n === 0 ? 'end' :"
+	    "  deepest(() => ctx.runQuery('m:down', { n: n - 1 })));\n");
+	for (int i = 0; i < 3; i++) {
+		world_run(&w, Q, "m.js", "down", "[{\"n\":6}]");
+		CHECK(w.res.ok ? str_eq(world_outcome(&w), S("\"end\"")) :
+		                 str_find(w.res.error, S("stack"), &(size_t){ 0 }));
+	}
+	world_close(&w);
+	return NULL;
+}
+
+/* 04 checklist 36: runs that nest from the end of their stack find less of it, not none. */
+TEST(nested_runs_on_a_used_up_stack)
+{
+	pthread_attr_t attr;
+	pthread_t      t;
+
+	CHECK_EQ(pthread_attr_init(&attr), 0);
+	CHECK_EQ(pthread_attr_setstacksize(&attr, (size_t)4 << 20), 0);
+	CHECK_EQ(pthread_create(&t, &attr, nest_deeply, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	pthread_attr_destroy(&attr);
 }
 
 /* More modules than an isolate keeps: the oldest image goes, results stay right. */
@@ -470,4 +541,4 @@ TEST_RUN(T(values_go_in_and_out), T(what_is_called_must_be_what_it_is_called_as)
     T(every_run_starts_from_the_same_heap), T(import_phase_effects_repeat),
     T(import_phase_rejections_fail_every_run), T(images_follow_what_import_observed),
     T(images_fit_the_snapshot), T(modules), T(syntax_errors), T(randomness_and_time_of_a_run),
-    T(results_that_are_refused), T(nested_runs), T(images_are_evicted))
+    T(results_that_are_refused), T(nested_runs), T(nested_runs_on_a_used_up_stack), T(images_are_evicted))

@@ -38,7 +38,8 @@ TEST(frames_are_mapped_and_trimmed)
 	                        "    at ../convex/m.ts:5:1\n");
 	/* The helper in the middle stays; at either end it would go. */
 	world_run(&w, UDF_QUERY, "m.js", "g", "[{}]");
-	CHECK(str_starts(w.res.error, S("Uncaught TypeError: bad\n    at inner (../convex/m.ts:2:1)\n")));
+	CHECK(str_starts(
+	    w.res.error, S("Uncaught TypeError: bad\n    at inner (../convex/m.ts:2:1)\n")));
 	world_close(&w);
 }
 
@@ -52,14 +53,16 @@ TEST(frames_are_limited)
 	world_push(&w, "m.js", HELPERS "export const f = query(() => { throw new Error('x') });");
 	world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
 	CHECK_STRZ(w.res.error, "Uncaught Error: x\n");
-	world_push_map(&w, "m.js", HELPERS
-	    "export const f = query(() => { const r = (n) => n ? r(n - 1) + 1 : nope(); return r(30) });",
+	world_push_map(&w, "m.js",
+	    HELPERS "export const f = query(() => { const r = (n) => n ? r(n - 1) + 1 : nope(); "
+		    "return r(30) });",
 	    MAP("AAAA"));
 	world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
 	for (size_t i = 0; i < w.res.error.n; i++)
 		lines += w.res.error.p[i] == '\n';
 	CHECK_EQ(lines, 11);
-	CHECK(str_starts(w.res.error, S("Uncaught ReferenceError: nope is not defined\n    at r (../")));
+	CHECK(str_starts(
+	    w.res.error, S("Uncaught ReferenceError: nope is not defined\n    at r (../")));
 	world_close(&w);
 }
 
@@ -69,10 +72,13 @@ TEST(error_stack_is_headerless)
 	struct world w;
 
 	world_open(&w);
-	world_push_map(&w, "m.js", HELPERS
+	world_push_map(&w, "m.js",
+	    HELPERS
 	    "export const f = query(() => new Error('m').stack);\n"
-	    "export const g = query(() => { const o = {}; Error.captureStackTrace(o); return o.stack });\n"
-	    "export const h = query(() => { const e = new Error('m'); e.stack = 'mine'; return e.stack });\n"
+	    "export const g = query(() => { const o = {}; Error.captureStackTrace(o); return "
+	    "o.stack });\n"
+	    "export const h = query(() => { const e = new Error('m'); e.stack = 'mine'; return "
+	    "e.stack });\n"
 	    "export const k = query(() => { class E extends Error { constructor() { super('k');"
 	    " Error.captureStackTrace(this, E) } } throw new E() });\n",
 	    MAP("AAAA;AACA;AACA;AACA"));
@@ -104,8 +110,10 @@ TEST(thrown_values)
 		{ "new Error('two\\nlines')", "! Uncaught Error: two\nlines" },
 		{ "Object.assign(new Error('m'), { name: '' })", "! Uncaught m" },
 		{ "Object.assign(new Error(''), { name: '' })", "! Uncaught" },
-		{ "new (class Mine extends RangeError { name = 'Mine' })('m')", "! Uncaught Mine: m" },
-		{ "Object.create(Error.prototype, { message: { value: 'p' } })", "! Uncaught Error: p" },
+		{ "new (class Mine extends RangeError { name = 'Mine' })('m')",
+		    "! Uncaught Mine: m" },
+		{ "Object.create(Error.prototype, { message: { value: 'p' } })",
+		    "! Uncaught Error: p" },
 		{ "{ __proto__: Error.prototype, get message() { throw 1 } }", "! Uncaught Error" },
 		{ "{ __proto__: Error.prototype, get name() { throw 1 }, message: 'm' }",
 		    "! Uncaught Error: m" },
@@ -125,9 +133,11 @@ TEST(thrown_values)
 		char source[3000];
 
 		print_message("  %s\n", rows[i].thrown);
-		snprintf(source, sizeof source, HELPERS
-		    "export const f = query(() => { throw %s }); export const g = query(async () => {"
-		    " await null; throw %s });", rows[i].thrown, rows[i].thrown);
+		snprintf(source, sizeof source,
+		    HELPERS "export const f = query(() => { throw %s }); export const g = "
+			    "query(async () => {"
+			    " await null; throw %s });",
+		    rows[i].thrown, rows[i].thrown);
 		world_push(&w, "m.js", source);
 		EXPECT(&w, "f", rows[i].want);
 		EXPECT(&w, "g", rows[i].want);
@@ -157,13 +167,16 @@ TEST(convex_errors)
 		const char *thrown, *want, *data;
 	} rows[] = {
 		{ "new ConvexError('text')", "! Uncaught ConvexError: text", "\"text\"" },
-		{ "Object.assign(new ConvexError(0), { data: { b: 1n, a: 'x' } })", "! Uncaught ConvexError: 0",
+		{ "Object.assign(new ConvexError(0), { data: { b: 1n, a: 'x' } })",
+		    "! Uncaught ConvexError: 0",
 		    "{\"a\":\"x\",\"b\":{\"$integer\":\"AQAAAAAAAAA=\"}}" },
 		{ "new ConvexError(undefined)", NULL, "null" },
 		{ "Object.assign(new ConvexError('t'), { data: '{\"a\":1}', ConvexErrorSymbol:"
-		  " Symbol.for('ConvexError') })", "! Uncaught ConvexError: t", "{\"a\":1.0}" },
+		  " Symbol.for('ConvexError') })",
+		    "! Uncaught ConvexError: t", "{\"a\":1.0}" },
 		{ "Object.assign(new ConvexError('t'), { data: '{', ConvexErrorSymbol:"
-		  " Symbol.for('ConvexError') })", "! ConvexError with invalid data: *", NULL },
+		  " Symbol.for('ConvexError') })",
+		    "! ConvexError with invalid data: *", NULL },
 		{ "Object.assign(new ConvexError('t'), { data: () => 1 })",
 		    "! Uncaught Error: Function *", NULL },
 	};
@@ -181,7 +194,8 @@ TEST(convex_errors)
 		world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
 		got = world_outcome(&w);
 		if (rows[i].want && str_ends(str_z(rows[i].want), S("*")))
-			CHECK(str_starts(got, str_head(str_z(rows[i].want), strlen(rows[i].want) - 1)));
+			CHECK(str_starts(
+			    got, str_head(str_z(rows[i].want), strlen(rows[i].want) - 1)));
 		else if (rows[i].want)
 			CHECK_STRZ(got, rows[i].want);
 		if (rows[i].data)
@@ -203,7 +217,8 @@ TEST(source_maps)
 		{ "no mappings", "{\"sources\":[\"a\"]}", false },
 		{ "not JSON", "AAAA", false },
 		{ "a bad digit", "{\"sources\":[\"a\"],\"mappings\":\"AA!A\"}", false },
-		{ "endless quantity", "{\"sources\":[\"a\"],\"mappings\":\"gggggggggggggggA\"}", false },
+		{ "endless quantity", "{\"sources\":[\"a\"],\"mappings\":\"gggggggggggggggA\"}",
+		    false },
 		{ "below zero", "{\"sources\":[\"a\"],\"mappings\":\"DAAA\"}", false },
 		{ "six fields", "{\"sources\":[\"a\"],\"mappings\":\"AAAAAA\"}", false },
 		{ "two fields", "{\"sources\":[\"a\"],\"mappings\":\"AA\"}", false },
@@ -269,8 +284,9 @@ TEST(log_lines)
 	CHECK(str_ends(buf_str(&b), S(" (truncated due to length)")));
 	buf_reset(&b);
 	logline_json(&b, &l.lines.v[0]);
-	CHECK_STRZ(buf_str(&b), "{\"messages\":[\"hi\"],\"isTruncated\":false,"
-	                        "\"timestamp\":1700000000123,\"level\":\"WARN\",\"systemMetadata\":null}");
+	CHECK_STRZ(buf_str(&b),
+	    "{\"messages\":[\"hi\"],\"isTruncated\":false,"
+	    "\"timestamp\":1700000000123,\"level\":\"WARN\",\"systemMetadata\":null}");
 	buf_clear(&b);
 	loglines_clear(&l);
 	arena_free(a);

@@ -268,6 +268,34 @@ TEST(queries_are_read_only)
 	world_close(&w);
 }
 
+/* What a run makes the host remember is bounded, like its heap. */
+TEST(host_memory_is_bounded)
+{
+	struct world w;
+
+	world_open(&w);
+	QUERY("const text = JSON.stringify({table: 't', idString: 'x'.repeat(1 << 22)});"
+	      "for (;;) try { Convex.syscall('1.0/db/normalizeId', text) } catch {}",
+	    "! JavaScript execution ran out of memory (maximum memory usage: 256 MB)");
+	QUERY("let q = ctx.db.query('t'); for (let i = 0; i < 20000; i++) q = q.limit(1);"
+	      "try { await q.collect() } catch (e) { return e.message }",
+	    "\"Invalid argument `query` for `queryStream`: Can't construct query with more than "
+	    "256 operators\"");
+	QUERY(
+	    "try { await ctx.db.query('t').withIndex('by_creation_time', (r) => {"
+	    "for (let i = 0; i < 20000; i++) r = r.gt('_creationTime', i); return r }).collect() }"
+	    "catch (e) { return e.message.slice(0, 5) }",
+	    "\"Index\"");
+	QUERY(
+	    "let x = true; await ctx.db.query('t').filter((q) => { for (let i = 0; i < 100000; i++)"
+	    " x = q.not(x); return true }).collect(); const r = [];"
+	    "for (const f of [() => x.serialize(), () => ctx.db.query('t').filter(() => x)])"
+	    " try { f() } catch (e) { r.push(e.message) } return r",
+	    "[\"Received invalid json: recursion limit exceeded\","
+	    "\"Received invalid json: recursion limit exceeded\"]");
+	world_close(&w);
+}
+
 /* Section 1.10: at import, synchronous operations are refused and asynchronous ones wait for
  * the run. */
 TEST(import_queues_asynchronous_operations)
@@ -296,4 +324,4 @@ TEST_RUN(T(unknown_operations_say_so), T(arguments_are_checked),
     T(argument_errors_name_argument_and_method), T(the_recorded_trace_replays),
     T(query_streams_open_and_close), T(missing_things_are_not_errors),
     T(rejections_carry_message_and_data), T(queries_are_read_only),
-    T(import_queues_asynchronous_operations))
+    T(host_memory_is_bounded), T(import_queues_asynchronous_operations))

@@ -62,7 +62,8 @@ world_put(struct world *w, const char *table, const char *index, const char *key
 		fail_msg("row: %.*s", STR_ARG(e.text));
 	if (index) {
 		k = val_get(v, str_z(key));
-		assert_int_equal(txn_sys_first(t, str_z(table), str_z(index), &k, 1, &old, &e), ST_OK);
+		assert_int_equal(
+		    txn_sys_first(t, str_z(table), str_z(index), &k, 1, &old, &e), ST_OK);
 	}
 	if (old)
 		assert_int_equal(txn_sys_delete(t, old->id, &e), ST_OK);
@@ -154,10 +155,19 @@ world_run_in(struct world *w, struct txn *t, enum udf_kind kind, const char *mod
     const char *function, const char *args, struct err *e)
 {
 	struct txn        *own = t ? NULL : (t = world_begin(w, kind == UDF_MUTATION));
-	struct run_request q = { .kind = kind, .module = str_z(module), .function = str_z(function),
-		.txn = t, .host = &w->host, .identity = { NULL, 0 }, .request_id = S("0123456789abcdef"),
-		.journal = { NULL, 0 }, .now_ns = w->now_ns, .force_syscalls = w->syscalls,
-		.instance_name = S("test"), .client_ip = { NULL, 0 }, .client_user_agent = { NULL, 0 } };
+	struct run_request q = { .kind = kind,
+		.module = str_z(module),
+		.function = str_z(function),
+		.txn = t,
+		.host = &w->host,
+		.identity = { NULL, 0 },
+		.request_id = S("0123456789abcdef"),
+		.journal = { NULL, 0 },
+		.now_ns = w->now_ns,
+		.force_syscalls = w->syscalls,
+		.instance_name = S("test"),
+		.client_ip = { NULL, 0 },
+		.client_user_agent = { NULL, 0 } };
 	status             st;
 
 	loglines_clear(&w->res.logs);

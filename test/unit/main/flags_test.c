@@ -30,9 +30,11 @@ parse(const char *line, struct flags *ret, struct err *e)
 /* The command line of the official CLI's local mode, and its probe (spec 02 section 1.4.4). */
 TEST(local_mode) /* 02 checklist 57, 59; 05 checklist 46 */
 {
-	static const char *const line = "--port 3310 --site-proxy-port 3311 --sentry-identifier abc "
+	static const char *const line =
+	    "--port 3310 --site-proxy-port 3311 --sentry-identifier abc "
 	    "--instance-name anonymous-app --instance-secret " SECRET " --local-storage /s/storage "
-	    "--beacon-tag cli-anonymous-dev /s/db.sqlite3 --beacon-fields {\"override_uuid\":\"u\"} "
+	    "--beacon-tag cli-anonymous-dev /s/db.sqlite3 --beacon-fields "
+	    "{\"override_uuid\":\"u\"} "
 	    "--control-plane-url http://x --control-plane-access-token t";
 	struct err   e = err_in(NULL);
 	struct flags f;
@@ -66,10 +68,15 @@ TEST(options)
 	CHECK_EQ(f.site_port, 3211);
 	CHECK(!f.redact && !f.banner && !f.origin && !f.site_origin);
 
-	CHECK_EQ(parse("--instance-secret=" SECRET " -i 127.0.0.1 -p=1 --site-proxy-port=2 "
-	    "--convex-origin http://a --convex-site https://b/http --instance-name=n --local-storage=l "
-	    "-d sqlite --do-not-require-ssl --disable-beacon --redact-logs-to-client --banner "
-	    "--convex-http-proxy p --local-log-sink s --workers 3 -- -file", &f, &e), ST_OK);
+	CHECK_EQ(
+	    parse(
+		"--instance-secret=" SECRET " -i 127.0.0.1 -p=1 --site-proxy-port=2 "
+		"--convex-origin http://a --convex-site https://b/http --instance-name=n "
+		"--local-storage=l "
+		"-d sqlite --do-not-require-ssl --disable-beacon --redact-logs-to-client --banner "
+		"--convex-http-proxy p --local-log-sink s --workers 3 -- -file",
+		&f, &e),
+	    ST_OK);
 	CHECK_STRZ(str_z(f.interface), "127.0.0.1");
 	CHECK_EQ(f.port, 1);
 	CHECK_EQ(f.site_port, 2);
@@ -85,7 +92,8 @@ TEST(keygen)
 	struct err   e = err_in(NULL);
 	struct flags f;
 
-	CHECK_EQ(parse("keygen admin-key --instance-name n --instance-secret " SECRET, &f, &e), ST_OK);
+	CHECK_EQ(
+	    parse("keygen admin-key --instance-name n --instance-secret " SECRET, &f, &e), ST_OK);
 	CHECK_EQ(f.command, COMMAND_KEYGEN);
 	CHECK(!f.read_only);
 	CHECK_EQ(parse("keygen --instance-secret " SECRET " admin-key --read-only", &f, &e), ST_OK);

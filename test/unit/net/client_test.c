@@ -113,7 +113,7 @@ TEST(query_parameters)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct arena *a = arena_new();
 		str           value;
-		bool          found = url_param(a, str_z(rows[i].query), str_z(rows[i].name), &value);
+		bool found = url_param(a, str_z(rows[i].query), str_z(rows[i].name), &value);
 
 		CHECK_EQ(found, rows[i].value != NULL);
 		if (found)

@@ -133,8 +133,9 @@ sent_has(struct peer *p, const char *text)
 	return str_find(buf_str(&p->sent), str_z(text), &at);
 }
 
-#define OK_REPLY(path, n)                                                     \
-	"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " n "\r\n\r\n" path
+#define OK_REPLY(path, n)                                                                          \
+	"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " n         \
+	"\r\n\r\n" path
 
 /* Requests that are understood, whole and cut at every byte. */
 TEST(requests_survive_any_cut)
@@ -143,21 +144,32 @@ TEST(requests_survive_any_cut)
 		const char *why, *in, *seen;
 	} rows[] = {
 		{ "plain", "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a?b=c \n" },
-		{ "body", "POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "POST /a? hello\n" },
+		{ "body", "POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+		    "POST /a? hello\n" },
 		{ "empty body", "POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "POST /a? \n" },
-		{ "chunks", "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n"
-		            "0123456789\r\n0\r\nTrailer: x\r\n\r\n", "POST /a? abc0123456789\n" },
-		{ "pipelined", "GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"
-		               "GET /3 HTTP/1.1\r\n\r\n", "GET /1? \nPOST /2? x\nGET /3? \n" },
+		{ "chunks",
+		    "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n"
+		    "0123456789\r\n0\r\nTrailer: x\r\n\r\n",
+		    "POST /a? abc0123456789\n" },
+		{ "pipelined",
+		    "GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"
+		    "GET /3 HTTP/1.1\r\n\r\n",
+		    "GET /1? \nPOST /2? x\nGET /3? \n" },
 		{ "absolute form", "GET http://h:1/p?q HTTP/1.1\r\n\r\n", "GET /p?q \n" },
 		{ "no path", "GET http://h HTTP/1.1\r\n\r\n", "GET /? \n" },
 		{ "fragment", "GET /p?q#f HTTP/1.1\r\n\r\n", "GET /p?q \n" },
-		{ "query with a question mark", "GET /p?a=?&b HTTP/1.1\r\n\r\n", "GET /p?a=?&b \n" },
-		{ "h2c is not for us", "GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-		                       "GET /b HTTP/1.1\r\n\r\n", "GET /a? \nGET /b? \n" },
-		{ "h2c with a body", "POST /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
-		                     "Content-Length: 2\r\n\r\nhi", "POST /a? hi\n" },
-		{ "skipped body", "POST /skip HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\n\r\n",
+		{ "query with a question mark", "GET /p?a=?&b HTTP/1.1\r\n\r\n",
+		    "GET /p?a=?&b \n" },
+		{ "h2c is not for us",
+		    "GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+		    "GET /b HTTP/1.1\r\n\r\n",
+		    "GET /a? \nGET /b? \n" },
+		{ "h2c with a body",
+		    "POST /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+		    "Content-Length: 2\r\n\r\nhi",
+		    "POST /a? hi\n" },
+		{ "skipped body",
+		    "POST /skip HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\n\r\n",
 		    "POST /skip? \nGET /b? \n" },
 		{ "empty lines before", "\r\n\r\nGET /a HTTP/1.1\r\n\r\n", "GET /a? \n" },
 	};
@@ -211,28 +223,35 @@ TEST(bad_requests_are_refused)
 	} rows[] = {
 		{ "no HTTP", S("hello\r\n\r\n"), "400 Bad Request", "BadRequest" },
 		{ "unknown method", S("PRI * HTTP/2.0\r\n\r\n"), "400 Bad Request", "BadRequest" },
-		{ "control byte in a header", S("GET / HTTP/1.1\r\nA\x01: b\r\n\r\n"), "400 Bad Request",
-		    "BadRequest" },
-		{ "two lengths", S("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+		{ "control byte in a header", S("GET / HTTP/1.1\r\nA\x01: b\r\n\r\n"),
 		    "400 Bad Request", "BadRequest" },
-		{ "length and chunks", S("POST / HTTP/1.1\r\nContent-Length: 1\r\n"
-		                         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		{ "two lengths",
+		    S("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
 		    "400 Bad Request", "BadRequest" },
-		{ "bad chunk size", S("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+		{ "length and chunks",
+		    S("POST / HTTP/1.1\r\nContent-Length: 1\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		    "400 Bad Request", "BadRequest" },
+		{ "bad chunk size",
+		    S("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
 		    "400 Bad Request", "BadRequest" },
 		{ "negative length", S("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
 		    "400 Bad Request", "BadRequest" },
 		{ "length too large", S("POST /small HTTP/1.1\r\nContent-Length: 11\r\n\r\n"),
 		    "413 Payload Too Large", "PayloadTooLarge" },
-		{ "chunks too large", S("POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-		                        "b\r\n12345678901\r\n0\r\n\r\n"),
+		{ "chunks too large",
+		    S("POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+		      "b\r\n12345678901\r\n0\r\n\r\n"),
 		    "413 Payload Too Large", "PayloadTooLarge" },
 		{ "refused by its head", S("POST /refused HTTP/1.1\r\nContent-Length: 9\r\n\r\n"),
 		    "403 Forbidden", "No" },
-		{ "unknown encoding", S("POST / HTTP/1.1\r\nContent-Encoding: zstd\r\n"
-		                        "Content-Length: 1\r\n\r\nx"),
+		{ "unknown encoding",
+		    S("POST / HTTP/1.1\r\nContent-Encoding: zstd\r\n"
+		      "Content-Length: 1\r\n\r\nx"),
 		    "415 Unsupported Media Type", "UnsupportedContentEncoding" },
-		{ "no gzip", S("POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"),
+		{ "no gzip",
+		    S("POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: "
+		      "5\r\n\r\nhello"),
 		    "400 Bad Request", "BadRequestBody" },
 	};
 
@@ -262,7 +281,8 @@ TEST(heads_are_bounded)
 		peer_open(&p);
 		feed(&p, S("GET / HTTP/1.1\r\n"));
 		for (int i = 0; i < 3000 && p.sent.n == 0; i++)
-			feed(&p, many ? S("a: b\r\n") : S("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+			feed(&p, many ? S("a: b\r\n")
+				      : S("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 		CHECK(sent_has(&p, "HTTP/1.1 431 Request Header Fields Too Large\r\n"));
 		peer_close(&p);
 	}
@@ -315,7 +335,8 @@ TEST(connections_close_when_asked)
 		{ "GET / HTTP/1.1\r\n\r\n", "", false },
 		{ "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "Connection: close\r\n", true },
 		{ "GET / HTTP/1.0\r\n\r\n", "Connection: close\r\n", true },
-		{ "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "Connection: keep-alive\r\n", false },
+		{ "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "Connection: keep-alive\r\n",
+		    false },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -367,11 +388,13 @@ TEST(cors_on_every_reply) /* 01 checklist 50 */
 	p.now += 300000;
 	CHECK(http_conn_tick(p.c, p.now));
 	pump(&p);
-	CHECK(str_starts(buf_str(&p.sent), S("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n")));
+	CHECK(str_starts(
+	    buf_str(&p.sent), S("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n")));
 	CHECK(sent_has(&p, want));
 	CHECK(p.held.v[0]->conn == NULL);
 	buf_reset(&p.sent);
-	feed(&p, S("POST /small HTTP/1.1\r\nOrigin: http://app.example\r\nContent-Length: 11\r\n\r\n"));
+	feed(&p,
+	    S("POST /small HTTP/1.1\r\nOrigin: http://app.example\r\nContent-Length: 11\r\n\r\n"));
 	CHECK(sent_has(&p, "HTTP/1.1 413"));
 	CHECK(sent_has(&p, want));
 	peer_close(&p);
@@ -423,8 +446,8 @@ brotli(struct buf *out, str plain)
 {
 	size_t n = out->max;
 
-	assert_true(BrotliEncoderCompress(4, 22, BROTLI_MODE_TEXT, plain.n, (const uint8_t *)plain.p, &n,
-	    (uint8_t *)buf_reserve(out, out->max)));
+	assert_true(BrotliEncoderCompress(4, 22, BROTLI_MODE_TEXT, plain.n,
+	    (const uint8_t *)plain.p, &n, (uint8_t *)buf_reserve(out, out->max)));
 	out->n = n;
 	return buf_str(out);
 }
@@ -453,8 +476,8 @@ send_encoded(struct peer *p, const char *path, const char *coding, str body, siz
 	struct buf h;
 
 	buf_init(&h, 4096);
-	buf_fmt(&h, "POST %s HTTP/1.1\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n", path, coding,
-	    body.n);
+	buf_fmt(&h, "POST %s HTTP/1.1\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n", path,
+	    coding, body.n);
 	feed(p, buf_str(&h));
 	for (size_t i = 0; i < body.n; i += step)
 		feed(p, str_head(str_from(body, i), step));
@@ -478,8 +501,8 @@ TEST(compressed_bodies) /* 02 checklist 3 */
 		str                 body;
 
 		buf_init(&packed, 1 << 18);
-		body = rows[i].window_bits ? deflated(&packed, buf_str(&plain), rows[i].window_bits) :
-		                             brotli(&packed, buf_str(&plain));
+		body = rows[i].window_bits ? deflated(&packed, buf_str(&plain), rows[i].window_bits)
+					   : brotli(&packed, buf_str(&plain));
 		for (size_t k = 0; k < COUNT_OF(steps); k++) {
 			struct peer p;
 
@@ -518,7 +541,8 @@ TEST(bombs_are_stopped) /* 02 checklist 3 */
 		str         body;
 
 		buf_init(&packed, 1 << 18);
-		body = gzip ? deflated(&packed, buf_str(&zeros), 31) : brotli(&packed, buf_str(&zeros));
+		body = gzip ? deflated(&packed, buf_str(&zeros), 31)
+			    : brotli(&packed, buf_str(&zeros));
 		CHECK(body.n < 10000);
 		peer_open(&p);
 		send_encoded(&p, "/a", gzip ? "gzip" : "br", body, 1 << 20);
@@ -539,7 +563,8 @@ TEST(bombs_are_stopped) /* 02 checklist 3 */
 /* The handshake of RFC 6455, a first ping at once, and frames that come with the handshake. */
 TEST(upgrade)
 {
-	static const char *const reply = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+	static const char *const reply =
+	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 	    "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 	str in = S(HANDSHAKE "\x81\x85" "\0\0\0\0" "hello");
 

@@ -114,24 +114,30 @@ TEST(conversations_survive_any_cut)
 		{ "text", { { 0x81, S("hello") } }, "hello|", STR_EMPTY, 0 },
 		{ "empty text", { { 0x81, S("") } }, "|", STR_EMPTY, 0 },
 		{ "two", { { 0x81, S("a") }, { 0x81, S("b") } }, "a|b|", STR_EMPTY, 0 },
-		{ "fragments", { { 0x01, S("a") }, { 0x00, S("b") }, { 0x80, S("c") } }, "abc|", STR_EMPTY,
-		    0 },
-		{ "a ping between fragments", { { 0x01, S("a") }, { 0x89, S("hi") }, { 0x80, S("c") } },
-		    "ac|", S("\x8a\x02hi"), 0 },
+		{ "fragments", { { 0x01, S("a") }, { 0x00, S("b") }, { 0x80, S("c") } }, "abc|",
+		    STR_EMPTY, 0 },
+		{ "a ping between fragments",
+		    { { 0x01, S("a") }, { 0x89, S("hi") }, { 0x80, S("c") } }, "ac|",
+		    S("\x8a\x02hi"), 0 },
 		{ "ping", { { 0x89, S("") } }, "", S("\x8a\x00"), 0 },
 		{ "pong", { { 0x8a, S("x") } }, "", STR_EMPTY, 0 },
 		{ "a character over two fragments", { { 0x01, S("\xc3") }, { 0x80, S("\xa9") } },
 		    "\xc3\xa9|", STR_EMPTY, 0 },
-		{ "close is echoed", { { 0x88, S("\x03\xe8" "bye") } }, "", S("\x88\x02\x03\xe8"), 1 },
+		{ "close is echoed",
+		    { { 0x88, S("\x03\xe8"
+				"bye") } },
+		    "", S("\x88\x02\x03\xe8"), 1 },
 		{ "close without a code", { { 0x88, S("") } }, "", S("\x88\x00"), 1 },
-		{ "nothing after a close", { { 0x88, S("") }, { 0x81, S("a") } }, "", S("\x88\x00"), 1 },
+		{ "nothing after a close", { { 0x88, S("") }, { 0x81, S("a") } }, "", S("\x88\x00"),
+		    1 },
 		{ "binary", { { 0x82, S("x") } }, "", S(CLOSE_1011), 1 },
 		{ "no UTF-8", { { 0x81, S("\xff") } }, "", S(CLOSE_1011), 1 },
 		{ "reserved bit", { { 0xc1, S("x") } }, "", S(CLOSE_1011), 1 },
 		{ "reserved opcode", { { 0x83, S("x") } }, "", S(CLOSE_1011), 1 },
 		{ "reserved control opcode", { { 0x8b, S("x") } }, "", S(CLOSE_1011), 1 },
 		{ "continuation of nothing", { { 0x80, S("x") } }, "", S(CLOSE_1011), 1 },
-		{ "text inside fragments", { { 0x01, S("a") }, { 0x81, S("b") } }, "", S(CLOSE_1011), 1 },
+		{ "text inside fragments", { { 0x01, S("a") }, { 0x81, S("b") } }, "",
+		    S(CLOSE_1011), 1 },
 		{ "fragmented ping", { { 0x09, S("a") } }, "", S(CLOSE_1011), 1 },
 	};
 
@@ -240,7 +246,8 @@ TEST(messages_are_bounded)
  * character's border. */
 TEST(closing)
 {
-	static const char long_reason[] = "0123456789012345678901234567890123456789012345678901234567890"
+	static const char long_reason[] =
+	    "0123456789012345678901234567890123456789012345678901234567890"
 	    "1234567890123456789012345678901234567890123456789012345678901\xe2\x82\xac tail";
 	struct fixture f;
 	struct buf     got;
@@ -269,5 +276,5 @@ TEST(closing)
 	teardown(&f);
 }
 
-TEST_RUN(T(conversations_survive_any_cut), T(unmasked_frames_are_refused), T(all_lengths_in_and_out),
-    T(messages_are_bounded), T(closing))
+TEST_RUN(T(conversations_survive_any_cut), T(unmasked_frames_are_refused),
+    T(all_lengths_in_and_out), T(messages_are_bounded), T(closing))

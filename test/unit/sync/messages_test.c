@@ -133,8 +133,8 @@ TEST(admins_may_act_as_users)
 	struct err            e;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		str text = arena_fmt(a, "{\"type\":\"Authenticate\",\"baseVersion\":2,\"tokenType\":"
-			"\"Admin\",\"value\":\"k\",\"%s\":{\"subject\":\"s\"}}",
+		str text = arena_fmt(a, "{\"type\":\"Authenticate\",\"baseVersion\":2,"
+			"\"tokenType\":\"Admin\",\"value\":\"k\",\"%s\":{\"subject\":\"s\"}}",
 		    names[i]);
 
 		CHECK_EQ(parse(a, text.p, &m, &e), ST_OK);
