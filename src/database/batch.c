@@ -68,14 +68,6 @@ db_queue_backfill(struct db *db, const struct store_backfill_row *rows, size_t n
 	}
 }
 
-bool
-db_backfill_pending(struct db *db)
-{
-	MUTEX_GUARD(&db->queue_lock);
-
-	return db->backfill.n + db->backfill_taken > 0;
-}
-
 struct pending_batch *
 db_take_batch(struct db *db, size_t max_rows)
 {
@@ -104,7 +96,6 @@ db_take_batch(struct db *db, size_t max_rows)
 	db->taken += b->commits.n;
 	memcpy(&b->backfill, &db->backfill, sizeof b->backfill);
 	memset(&db->backfill, 0, sizeof db->backfill);
-	db->backfill_taken += b->backfill.n;
 	return b;
 }
 
@@ -157,7 +148,6 @@ db_write_batch(struct db *db, struct pending_batch *b, struct err *e)
 	}
 	mutex_lock_(&db->queue_lock);
 	db->taken -= b->commits.n;
-	db->backfill_taken -= b->backfill.n;
 	must(pthread_mutex_unlock(&db->queue_lock) == 0);
 	batch_free(b);
 	return st;

@@ -135,10 +135,8 @@ NODISCARD status db_write_batch(struct db *db, struct pending_batch *b, struct e
 size_t db_pending_commits(struct db *db);
 
 /* Index backfill (spec 03 section 4.6): entries at the documents' own timestamps; queued
- * ahead of any later commit.  Rows are copied. */
+ * ahead of any later commit.  Rows are copied.  The index may become readable only when a
+ * commit that came after them is durable: absent ranges are read from the store. */
 void db_queue_backfill(struct db *db, const struct store_backfill_row *rows, size_t n);
-/* Rows are still on their way.  An index may become readable (Backfilled, Enabled) only after
- * its rows are in the store: absent ranges are read from there. */
-bool db_backfill_pending(struct db *db);
 
 #endif

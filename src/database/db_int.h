@@ -72,7 +72,6 @@ struct db {
 	size_t                 queued; /* commits */
 	size_t                 taken;  /* of those in a batch that is being written */
 	VEC(struct store_backfill_row) backfill; /* keys owned */
-	size_t                 backfill_taken;
 	_Atomic ts_t           durable;
 	ts_t                   repeatable; /* max_repeatable_ts as last written */
 };

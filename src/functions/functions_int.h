@@ -10,6 +10,8 @@
 #ifndef FUNCTIONS_FUNCTIONS_INT_H
 #define FUNCTIONS_FUNCTIONS_INT_H
 
+#include <pthread.h>
+
 #include "base/hash.h"
 #include "base/map.h"
 #include "functions/worker.h"
@@ -22,6 +24,9 @@
 #define NESTED_DEPTH_MAX        8
 
 struct functions {
+	/* Attempts of mutations share it; the last one of a loser has it alone, so that it cannot
+	 * lose again.  NULL: the executor runs attempts interleaved on one thread. */
+	pthread_rwlock_t *turns;
 	struct db    *db;
 	struct map   *natives; /* canonical path -> const struct native_fn * */
 	struct arena *arena;

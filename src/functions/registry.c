@@ -11,6 +11,21 @@
 
 #define CACHED_MODULES_MAX 4096
 
+/* Writers first: who waits to run alone has waited long enough. */
+static pthread_rwlock_t *
+turns_new(struct arena *a)
+{
+	pthread_rwlock_t    *l = ARENA_NEW(a, pthread_rwlock_t);
+	pthread_rwlockattr_t attr;
+
+	must(pthread_rwlockattr_init(&attr) == 0);
+	must(pthread_rwlockattr_setkind_np(&attr,
+	         PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+	must(pthread_rwlock_init(l, &attr) == 0);
+	must(pthread_rwlockattr_destroy(&attr) == 0);
+	return l;
+}
+
 struct functions *
 functions_new(const struct functions_opts *opts)
 {
@@ -23,6 +38,8 @@ functions_new(const struct functions_opts *opts)
 	f->site_url = arena_str(a, opts->site_url);
 	f->instance_name = arena_str(a, opts->instance_name);
 	f->redact = opts->redact;
+	if (opts->last_try_alone)
+		f->turns = turns_new(a);
 	f->natives = map_new();
 	for (size_t i = 0; i < opts->nnatives; i++) {
 		const struct native_fn *n = &opts->natives[i];
@@ -39,6 +56,8 @@ functions_free(struct functions *f)
 	if (!f)
 		return;
 	map_free(f->natives);
+	if (f->turns)
+		must(pthread_rwlock_destroy(f->turns) == 0);
 	arena_free(f->arena);
 }
 

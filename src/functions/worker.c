@@ -323,6 +323,17 @@ attempt(struct run *x, struct snapshot *at)
 	x->t = NULL;
 }
 
+/* Mutations take part in the turns (functions_int.h); queries cannot lose. */
+static pthread_rwlock_t *
+turn_take(struct run *x, bool alone)
+{
+	pthread_rwlock_t *turns = x->c->want == WANT_QUERY ? NULL : x->w->f->turns;
+
+	if (turns)
+		must((alone ? pthread_rwlock_wrlock(turns) : pthread_rwlock_rdlock(turns)) == 0);
+	return turns;
+}
+
 struct fn_result *
 fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
 {
@@ -335,8 +346,12 @@ fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
 	if (x.request_id.n == 0)
 		x.request_id = fn_request_id(w->scratch, db_os(w->f->db));
 	for (int tries = 0;; tries++) {
+		pthread_rwlock_t *turn = turn_take(&x, tries == OCC_RETRIES);
+
 		x.r = fn_result_new();
 		attempt(&x, at);
+		if (turn)
+			must(pthread_rwlock_unlock(turn) == 0);
 		if (!x.conflicted || tries == OCC_RETRIES)
 			return x.r;
 		fn_result_unref(x.r);

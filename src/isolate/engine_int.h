@@ -146,6 +146,11 @@ str  run_broken(struct engine *en);
 bool module_position(struct module *m, uint32_t line, uint32_t col, uint32_t *ret_line,
     uint32_t *ret_col);
 
+/* The lines of an engine's stack text, mapped and trimmed, each with a newline. */
+void frames_write(struct engine *en, str raw, struct buf *b);
+
+/* --- thrown.c --- */
+
 /* Text of a JavaScript value, lone surrogates replaced; false if it has none (the exception is
  * dropped). */
 bool js_text(JSContext *ctx, JSValueConst v, struct arena *a, str *ret);

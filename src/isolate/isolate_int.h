@@ -114,7 +114,7 @@ double   run_now_ms(struct engine *en); /* marks observed_time in the execute ph
 /* An environment variable as this run or import sees it, with its read recorded. */
 NODISCARD status run_env_var(struct engine *en, str name, bool *ret_found, str *ret, struct err *e);
 
-/* --- stack.c --- */
+/* --- thrown.c, stack.c --- */
 
 /* Message and mapped frames of a thrown value, "Uncaught Error: boom\n    at f
  * (../convex/m.ts:3:8)\n", and ConvexError data. */

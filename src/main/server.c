@@ -165,7 +165,8 @@ make_modules(struct server *s)
 		.cloud_url = s->cloud_url,
 		.site_url = s->site_url,
 		.instance_name = s->instance_name,
-		.redact = s->flags->redact };
+		.redact = s->flags->redact,
+		.last_try_alone = true };
 
 	struct auth_opts auth = { .instance_name = s->instance_name, .db = s->db, .os = s->os };
 

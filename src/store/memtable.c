@@ -12,7 +12,7 @@
 
 /* A row that waits to be sorted, with what decides most comparisons beside it. */
 struct ranked {
-	uint64_t rank[3];
+	uint64_t rank[4];
 	void    *item;
 };
 
@@ -27,18 +27,17 @@ u64_cmp(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-/* Up to eight bytes as a big-endian number, zeros behind. */
-static uint64_t
-rank_of(const void *p, size_t n)
+/* Up to sixteen bytes as two big-endian numbers, zeros behind. */
+static void
+put_rank(uint64_t rank[2], const void *p, size_t n)
 {
-	uint8_t  bytes[8] = { 0 };
-	uint64_t v = 0;
+	uint8_t bytes[16] = { 0 };
 
 	if (n > 0)
 		memcpy(bytes, p, n < sizeof bytes ? n : sizeof bytes);
+	rank[0] = rank[1] = 0;
 	for (size_t i = 0; i < sizeof bytes; i++)
-		v = v << 8 | bytes[i];
-	return v;
+		rank[i / 8] = rank[i / 8] << 8 | bytes[i];
 }
 
 /* Everything that key_cmp() looks at first. */
@@ -46,9 +45,8 @@ static void
 mem_key_init(struct mem_key *k, struct uid index, str key, ts_t ts, uint64_t number)
 {
 	*k = (struct mem_key){ .index = index, .key = key, .ts = ts, .number = number };
-	k->rank[0] = rank_of(index.b, 8);
-	k->rank[1] = rank_of(index.b + 8, 8);
-	k->rank[2] = rank_of(key.p, key.n);
+	put_rank(k->rank, index.b, sizeof index.b);
+	put_rank(k->rank + 2, key.p, key.n);
 }
 
 static int
@@ -57,14 +55,12 @@ key_cmp(const void *x, const void *y)
 	const struct mem_key *a = x, *b = y;
 	int                   c;
 
-	if (a->rank[0] != b->rank[0])
-		return a->rank[0] < b->rank[0] ? -1 : 1;
-	if (a->rank[1] != b->rank[1])
-		return a->rank[1] < b->rank[1] ? -1 : 1;
-	if (a->past_end != b->past_end)
-		return a->past_end - b->past_end;
-	if (a->rank[2] != b->rank[2])
-		return a->rank[2] < b->rank[2] ? -1 : 1;
+	for (size_t i = 0; i < COUNT_OF(a->rank); i++) {
+		if (i == 2 && a->past_end != b->past_end)
+			return a->past_end - b->past_end;
+		if (a->rank[i] != b->rank[i])
+			return a->rank[i] < b->rank[i] ? -1 : 1;
+	}
 	c = str_cmp(a->key, b->key);
 	if (c == 0)
 		c = u64_cmp(b->ts, a->ts);
@@ -150,7 +146,7 @@ add_doc(struct memtable *t, const struct logrecord_row *row, uint64_t number)
 		t->max_ts = row->ts;
 	t->has_docs = true;
 	if (t->bulk) {
-		vec_push(&t->bulk->revisions, ((struct ranked){ { r->ts, 0, 0 }, r }));
+		vec_push(&t->bulk->revisions, ((struct ranked){ { r->ts }, r }));
 		return true;
 	}
 	return skiplist_insert(t->revisions, r);
@@ -167,8 +163,10 @@ add_key(struct memtable *t, const struct logrecord_row *row, uint64_t number, bo
 	k->tablet = row->tablet;
 	k->doc = row->id;
 	if (t->bulk) {
-		vec_push(&t->bulk->keys,
-		    ((struct ranked){ { k->rank[0], k->rank[1], k->rank[2] }, k }));
+		struct ranked ranked = { .item = k };
+
+		memcpy(ranked.rank, k->rank, sizeof ranked.rank);
+		vec_push(&t->bulk->keys, ranked);
 		return true;
 	}
 	return skiplist_insert(t->keys, k);

@@ -19,7 +19,7 @@
 struct mem_key { /* an index entry */
 	/* The index and the first bytes of the key as numbers that sort like them: most
 	 * comparisons end here, without a look at the key (a cache miss each). */
-	uint64_t   rank[3];
+	uint64_t   rank[4];
 	struct uid index;
 	str        key;
 	ts_t       ts;

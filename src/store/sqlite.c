@@ -1,11 +1,12 @@
-/* sqlite.c - the embedded store: one file, one process.
+/* sqlite.c - SQLite's part of the embedded store: one file, one process.
  *
  * The tables are those of spec 03 section 7.3; they differ from that file's only in being
  * WITHOUT ROWID, so that a row lives in the tree of its primary key instead of in two trees.
  *
- * WAL with synchronous=FULL: a commit appends to the write-ahead log and syncs it once; reads
- * never wait for it.  One connection writes.  Readers come from a pool that grows to the number
- * of threads that read at the same moment and is not shrunk: those are the bounded worker pools.
+ * By itself it runs in WAL mode with synchronous=FULL: a commit appends to the write-ahead log and
+ * syncs it once; reads never wait for it.  Behind the commit log (logged.c) nothing waits for a
+ * sync.  One connection writes.  Readers come from a pool that grows to the number of threads that
+ * read at the same moment and is not shrunk: those are the bounded worker pools.
  *
  * A lock on "<path>.lock" keeps a second process out; SQLite's own locks would let it in between
  * two commits, and both would assign timestamps.
@@ -316,10 +317,4 @@ store_open_sqlite_plain(const char *path, struct store *ret, struct err *e)
 	TRY(sqlite_open(path, SQLITE_FORMAT_VERSION, &s, e));
 	*ret = (struct store){ &sqlite_vtable, s };
 	return ST_OK;
-}
-
-status
-store_open_sqlite(const char *path, struct store *ret, struct err *e)
-{
-	return store_open_sqlite_plain(path, ret, e);
 }

@@ -2,7 +2,8 @@
  *
  * sqlite.c        opening, format version, connections
  * sqlite_write.c  the write path: group commit
- * sqlite_read.c   scans, the log, globals
+ * sqlite_read.c   scans, globals
+ * sqlite_log.c    the document log
  *
  * Thread: the writer connection belongs to the thread that calls write(); a reader belongs to
  *         the thread that took it from the pool until it gives it back.
@@ -108,6 +109,13 @@ status sqlite_put_doc(struct sqlite_writer *w, ts_t ts, const struct uid *tablet
 status sqlite_put_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
     const struct store_index_write *k, struct err *e);
 status sqlite_put_global(struct sqlite_writer *w, const struct store_global *g, struct err *e);
+
+/* Of stored rows: ST_INTERNAL, the database is damaged. */
+status sqlite_bad_row(struct err *e, const char *what);
+status sqlite_column_uid(sqlite3_stmt *st, int at, struct uid *ret, struct err *e);
+/* Builds the document from stored JSON.  A table number of 0 is taken from the _id. */
+status sqlite_parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
+    struct doc **ret, struct err *e);
 
 /* Reads of SQLite with a view laid over it; the view must have been taken before the call. */
 status sqlite_scan_under(struct sqlite_store *s, const struct memview *view,

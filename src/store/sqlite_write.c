@@ -96,7 +96,8 @@ sqlite_put_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
 	rc |= sqlite3_bind_int(st, 4, k->deleted);
 	rc |= k->deleted ? sqlite3_bind_null(st, 5) : sqlite_bind_uid(st, 5, &k->tablet);
 	rc |= k->deleted ? sqlite3_bind_null(st, 6) : sqlite_bind_uid(st, 6, &k->doc);
-	return rc == SQLITE_OK ? sqlite_run(w, which, e) : sqlite_fail(w->db, e, "bind an index entry");
+	return rc == SQLITE_OK ? sqlite_run(w, which, e)
+			       : sqlite_fail(w->db, e, "bind an index entry");
 }
 
 status
@@ -107,7 +108,8 @@ sqlite_put_global(struct sqlite_writer *w, const struct store_global *g, struct 
 
 	rc = sqlite3_bind_text64(st, 1, g->key.p, g->key.n, SQLITE_STATIC, SQLITE_UTF8);
 	rc |= sqlite3_bind_text64(st, 2, g->json.p, g->json.n, SQLITE_STATIC, SQLITE_UTF8);
-	return rc == SQLITE_OK ? sqlite_run(w, WRITE_GLOBAL, e) : sqlite_fail(w->db, e, "bind a global");
+	return rc == SQLITE_OK ? sqlite_run(w, WRITE_GLOBAL, e)
+			       : sqlite_fail(w->db, e, "bind a global");
 }
 
 static status

@@ -122,10 +122,11 @@ struct store {
 	void                      *self;
 };
 
-/* `path` is created if absent (WAL, synchronous=FULL, exclusive lock).  CONFLICT if another
- * process has it open. */
+/* `path` is created if absent, with a commit log "<path>.log.N" in front of it while it is open
+ * (commitlog.h); exclusive lock.  CONFLICT if another process has it open; OPERATIONAL if the
+ * database or its log is damaged, missing or of a newer format.  A commit's timestamp must be
+ * above those of all commits before it: the same time again is a collision. */
 NODISCARD status store_open_sqlite(const char *path, struct store *ret, struct err *e);
-NODISCARD status store_open_logged(const char *path, struct store *ret, struct err *e);
 /* For tests and the simulator: everything that was written, in memory. */
 void store_open_memory(struct store *ret);
 /* The simulator's crash: forgets the writes whose timestamps are above `durable`

@@ -225,6 +225,10 @@ TEST(tokens_are_verified) /* 05 checklist 29 */
 			CHECK_STRZ(e.code, rows[i].code);
 		else
 			CHECK_EQ(id->kind, IDENTITY_USER);
+		if (id) { /* 05 checklist 6: a user is no administrator */
+			CHECK_EQ(identity_require(id, "ViewLogs", &e), ST_FORBIDDEN);
+			CHECK_STRZ(e.code, "BadDeployKey");
+		}
 		if (rows[i].attributes)
 			CHECK_STRZ(blob_str(id->attributes), rows[i].attributes);
 		identity_unref(id);

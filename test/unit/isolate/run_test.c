@@ -483,10 +483,12 @@ nest_deeply(void *arg)
 	(void)arg;
 	world_open(&w);
 	w.host = (struct run_host){ .arg = &n, .nested = nested };
-	world_push(&w, "m.js", HELPERS
+	world_push(&w, "m.js",
+	    HELPERS
 	    "const rec = (n, f) => n > 0 ? rec(n - 1, f) : f();\n"
 	    "const deepest = (f) => { let r; const go = () => { let x; try { x = go() } catch {"
-	    "  x = 0 } if (x === 0) { try { r = f(); x = 1 } catch { } } return x }; go(); return r };\n"
+	    "  x = 0 } if (x === 0) { try { r = f(); x = 1 } catch { } } return x }; go(); return "
+	    "r };\n"
 	    "export const down = query((ctx, { n }) => n === 0 ? 'end' :"
 	    "  deepest(() => ctx.runQuery('m:down', { n: n - 1 })));\n");
 	for (int i = 0; i < 3; i++) {
@@ -541,4 +543,5 @@ TEST_RUN(T(values_go_in_and_out), T(what_is_called_must_be_what_it_is_called_as)
     T(every_run_starts_from_the_same_heap), T(import_phase_effects_repeat),
     T(import_phase_rejections_fail_every_run), T(images_follow_what_import_observed),
     T(images_fit_the_snapshot), T(modules), T(syntax_errors), T(randomness_and_time_of_a_run),
-    T(results_that_are_refused), T(nested_runs), T(nested_runs_on_a_used_up_stack), T(images_are_evicted))
+    T(results_that_are_refused), T(nested_runs), T(nested_runs_on_a_used_up_stack),
+    T(images_are_evicted))

@@ -223,7 +223,8 @@ random_batch(struct pair *p)
 static void
 compare_scans(struct pair *p)
 {
-	struct store_scan q = scan_of(draw(INDEXES + 1), draw(3) ? p->ts : draw((uint32_t)p->ts + 1),
+	ts_t              at = draw(3) ? p->ts : draw((uint32_t)p->ts + 1);
+	struct store_scan q = scan_of(draw(INDEXES + 1), at,
 	    draw(3) ? S("") : key_name(draw(KEYS)), draw(3) ? S("") : key_name(draw(KEYS)));
 
 	q.desc = draw(2);
@@ -359,6 +360,25 @@ TEST(the_log_guards_the_database)
 	store_close(&s);
 }
 
+/* One process at a time; formats above 2 are refused; the product's own opening works. */
+TEST(opening_as_the_product_does)
+{
+	struct store s, other;
+	struct err   e = err_in(NULL);
+	size_t       at;
+
+	CHECK_EQ(store_open_sqlite(path, &s, NULL), ST_OK);
+	CHECK_EQ(store_open_sqlite(path, &other, &e), ST_CONFLICT);
+	put(&s, 10, S("a"), 1, S("one"));
+	check_scan(&s, "a=one");
+	store_close(&s);
+	sql("UPDATE persistence_globals SET json_value = '{\"version\":3}'"
+	    " WHERE key = 'fresnel_format'");
+	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
+	CHECK_STR(e.code, S("DatabaseTooNew"));
+	CHECK(str_find(e.text, S("this program knows versions up to 2"), &at));
+}
+
 /* A log that its database does not know (it was deleted, or replaced by a copy) is not replayed
  * into another one. */
 TEST(stale_logs_are_not_replayed)
@@ -486,6 +506,7 @@ main(void)
 		IN_DIR(reads_across_log_and_sqlite),
 		IN_DIR(plain_databases_in_both_directions),
 		IN_DIR(the_log_guards_the_database),
+		IN_DIR(opening_as_the_product_does),
 		IN_DIR(stale_logs_are_not_replayed),
 		IN_DIR(replay_begins_where_sqlite_ends),
 		IN_DIR(a_failed_sync_is_not_acknowledged),

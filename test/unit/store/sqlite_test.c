@@ -1,4 +1,5 @@
-/* sqlite_test.c - the file: its tables, its format version, its lock, its damages. */
+/* sqlite_test.c - the file: its tables, its format version, its lock, its damages; without the
+ * commit log, which has tests of its own. */
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ open_store(void)
 {
 	struct store s;
 
-	CHECK_EQ(store_open_sqlite(path, &s, NULL), ST_OK);
+	CHECK_EQ(store_open_sqlite_plain(path, &s, NULL), ST_OK);
 	return s;
 }
 
@@ -121,7 +122,7 @@ TEST(second_opener_is_refused)
 	struct store s = open_store(), other = { NULL, NULL };
 	struct err   e = err_in(NULL);
 
-	CHECK_EQ(store_open_sqlite(path, &other, &e), ST_CONFLICT);
+	CHECK_EQ(store_open_sqlite_plain(path, &other, &e), ST_CONFLICT);
 	CHECK(other.v == NULL);
 	put(&s, 1, S("a"), 1, S("one"));
 	store_close(&s);
@@ -260,12 +261,12 @@ TEST(foreign_formats_are_refused)
 	store_close(&s);
 	sql("UPDATE persistence_globals SET json_value = '{\"version\":2}' WHERE key = "
 	    "'fresnel_format'");
-	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
+	CHECK_EQ(store_open_sqlite_plain(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseTooNew"));
 	CHECK(
 	    str_find(e.text, S("has format version 2; this program knows versions up to 1"), &at));
 	sql("UPDATE persistence_globals SET json_value = '{' WHERE key = 'fresnel_format'");
-	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
+	CHECK_EQ(store_open_sqlite_plain(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseDamaged"));
 	sql("UPDATE persistence_globals SET json_value = '{\"version\":1}'");
 	s = open_store();
@@ -277,13 +278,13 @@ TEST(foreign_formats_are_refused)
 		       " like one: it has more than a hundred bytes in it.."),
 		     NULL),
 	    ST_OK);
-	CHECK_EQ(store_open_sqlite(path, &s, &e), ST_OPERATIONAL);
+	CHECK_EQ(store_open_sqlite_plain(path, &s, &e), ST_OPERATIONAL);
 	CHECK_STR(e.code, S("DatabaseUnavailable"));
-	CHECK_EQ(store_open_sqlite(dir, &s, &e), ST_OPERATIONAL);
+	CHECK_EQ(store_open_sqlite_plain(dir, &s, &e), ST_OPERATIONAL);
 	snprintf(path, sizeof path, "%s.lock", dir); /* made by the attempt above */
 	unlink(path);
 	snprintf(path, sizeof path, "%s/db", dir);
-	CHECK_EQ(store_open_sqlite("/nonexistent/db", &s, &e), ST_INTERNAL);
+	CHECK_EQ(store_open_sqlite_plain("/nonexistent/db", &s, &e), ST_INTERNAL);
 }
 
 static bool
