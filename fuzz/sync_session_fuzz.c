@@ -146,7 +146,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ro.os = &os;
 	b.runner = runner_new(&ro);
 	so.runner = b.runner;
-	so.auth = auth_new(&(struct auth_opts){ .instance_name = S("fuzz"), .db = b.db, .os = &os });
+	so.auth =
+	    auth_new(&(struct auth_opts){ .instance_name = S("fuzz"), .db = b.db, .os = &os });
 	so.os = &os;
 	so.io = (struct session_io){ &b, on_send, on_close };
 	so.client = S("npm-1.48.0");

@@ -8,6 +8,7 @@
 
 #define NAME_MAX_LENGTH   256
 #define VARIABLE_MAX_BYTES   8192
+#define PUSHED_CONFIG     "The pushed auth config is invalid: " /* of a push, not of a change */
 #define VARIABLES_MAX     512
 #define TOTAL_MAX_BYTES   (512 * 1024)
 
@@ -337,8 +338,11 @@ apply(struct txn *t, void *arg, struct err *e)
 		TRY(apply_one(t, &c->v[i], e));
 	TRY(check_totals(t, e));
 	st = refresh_auth(t, c, e);
-	if (st != ST_OK && status_deterministic(st))
+	if (st != ST_OK && str_eq(e->code, S("InvalidAuthConfig"))) {
+		if (str_starts(e->text, S(PUSHED_CONFIG)))
+			e->text = str_from(e->text, sizeof PUSHED_CONFIG - 1);
 		err_prefix(e, "This change would make the auth config invalid: ");
+	}
 	return st;
 }
 

@@ -40,8 +40,8 @@ struct functions_opts {
 	size_t                  nnatives;
 	str                     cloud_url, site_url, instance_name; /* copied */
 	bool                    redact;
-	/* Workers are threads: a mutation that lost all but its last attempt runs that one alone, so
-	 * that contention costs time, not failures. */
+	/* Workers are threads: a mutation that lost all but its last attempt runs that one alone,
+	 * so that contention costs time, not failures. */
 	bool                    last_try_alone;
 };
 

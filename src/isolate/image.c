@@ -8,7 +8,7 @@
 #include "isolate/engine_int.h"
 
 #define HEAP_DEFAULT   ((size_t)64 << 20)
-#define IMAGES_DEFAULT 8
+#define IMAGES_DEFAULT 16
 #define USER_TIME_NS   ((uint64_t)1000000000)
 
 struct isolate *

@@ -28,7 +28,7 @@ struct isolate;
 
 struct isolate_opts {
 	size_t   heap_bytes;     /* 0: 64 MiB */
-	size_t   images_max;     /* 0: 8 */
+	size_t   images_max;     /* 0: 16 */
 	uint64_t user_time_ns;   /* 0: 1 s of thread CPU per query or mutation */
 	str      cache_dir;      /* bytecode on disk; n == 0: in memory only.  Copied */
 	str      cloud_url;      /* CONVEX_CLOUD_URL; copied */

@@ -19,7 +19,7 @@
 #define JOBS_CAP        4096
 #define POSTS_AT_ONCE   256
 #define BATCH_ROWS      20000 /* rows in one transaction of the store */
-#define WORKER_STACK    ((size_t)4 << 20) /* the engine recurses on it */
+#define WORKER_STACK    ((size_t)24 << 20) /* 2 MiB for each of nine nested runs, and ours */
 #define STORE_STACK     ((size_t)1 << 20)
 #define DRAIN_NS        (10ull * 1000000000ull)
 #define STOP_POLL_NS    20000000ull

@@ -21,7 +21,8 @@ struct shared {
 static status
 counter_row(struct txn *t, struct doc **ret, struct err *e)
 {
-	static const struct query_spec all = { .source = QUERY_FULL_SCAN, .table = { "counters", 8 } };
+	static const struct query_spec all = { .source = QUERY_FULL_SCAN,
+		.table = { "counters", 8 } };
 	struct query                  *q;
 
 	TRY(query_open(t, &all, &q, e));
@@ -51,7 +52,8 @@ counter_add(const struct native_call *c, struct val *ret, struct err *e)
 	pack_clear(&p);
 	*ret = val_null;
 	if (row)
-		return txn_replace(c->txn, STR_EMPTY, val_str(val_get(doc_val(row), S("_id"))), v, &row, e);
+		return txn_replace(
+		    c->txn, STR_EMPTY, val_str(val_get(doc_val(row), S("_id"))), v, &row, e);
 	return txn_insert(c->txn, S("counters"), v, &id, e);
 }
 

@@ -144,7 +144,8 @@ TEST(schemas_check_the_document_type)
 
 #define F15 "'a','b','c','d','e','f','g','h','i','j','k','l','m','n','o'"
 
-/* 03 checklist 23: every index-definition error of spec 03 section 4.5. */
+/* 03 checklist 23: every index-definition error of spec 03 section 4.5.
+ * long: it is one table of cases. */
 TEST(schemas_check_indexes)
 {
 	static const struct {
