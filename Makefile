@@ -39,6 +39,9 @@ check:
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD) run_bench >/dev/null
+	@echo "one function run, measured inside, heap reset included:"
+	@$(BUILD)/run_bench
 	@bench/run
 
 asan:

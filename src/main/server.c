@@ -112,6 +112,18 @@ raise_file_limit(void)
 		log_warn("cannot raise the limit of open files");
 }
 
+/* Its text goes to the operator; the system's own words are in the log line before it. */
+static status
+make_folder(const char *path, struct err *e)
+{
+	status st = file_mkdirs(path, e);
+
+	if (st == ST_OK)
+		return ST_OK;
+	return err_set(e, st, "CannotMakeFolder",
+	    "cannot make the folder %s: see the line above for the reason", path);
+}
+
 static status
 make_folders(struct server *s, struct err *e)
 {
@@ -119,9 +131,9 @@ make_folders(struct server *s, struct err *e)
 	size_t slash;
 
 	if (str_rfind_char(path, '/', &slash) && slash > 0)
-		TRY(file_mkdirs(arena_z(s->arena, str_head(path, slash)), e));
+		TRY(make_folder(arena_z(s->arena, str_head(path, slash)), e));
 	s->cache_dir = arena_fmt(s->arena, "%s/bytecode", s->flags->local_storage);
-	return file_mkdirs(s->cache_dir.p, e);
+	return make_folder(s->cache_dir.p, e);
 }
 
 static struct fn_worker *
