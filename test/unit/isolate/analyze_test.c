@@ -393,5 +393,30 @@ TEST(evaluations)
 	push_close(&p);
 }
 
-TEST_RUN(T(functions), T(positions), T(failures), T(import_environment), T(http_routes), T(crons),
-    T(cron_targets), T(evaluations))
+/* However many functions a module has, each keeps its own name (names are read before the engine
+ * they come from is put back). */
+TEST(many_functions)
+{
+	struct push  p;
+	struct json *j;
+	struct buf   source;
+
+	push_open(&p);
+	buf_init(&source, 1 << 20);
+	buf_addz(&source, HELPERS);
+	for (int i = 0; i < 400; i++)
+		buf_fmt(&source, "export const f%03d = query(() => %d);\n", i, i);
+	buf_add_byte(&source, 0);
+	CHECK_EQ(json_parse(p.arena, analyze_one(&p, "m.js", source.p), &j, NULL), ST_OK);
+	const struct json *functions = json_get(json_get(j, "m.js"), "functions");
+
+	CHECK_EQ(functions->n, 400);
+	for (int i = 0; i < 400; i++)
+		CHECK_STR(json_get(&functions->items[i], "name")->string,
+		    arena_fmt(p.arena, "f%03d", i));
+	buf_clear(&source);
+	push_close(&p);
+}
+
+TEST_RUN(T(many_functions), T(functions), T(positions), T(failures), T(import_environment),
+    T(http_routes), T(crons), T(cron_targets), T(evaluations))
