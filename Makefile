@@ -60,8 +60,9 @@ fuzz:
 	@tools/setup test
 	@tools/test fuzz
 
+# The lines that you changed since the last commit.
 fmt:
-	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
+	@git clang-format-14 --binary clang-format-14 --extensions c,h HEAD || true
 
 tidy:
 	@tools/tidy
