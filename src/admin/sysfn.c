@@ -29,12 +29,6 @@ packed(struct arena *a, build_fn build, void *arg, struct val *ret, struct err *
 	return st;
 }
 
-static void
-build_str(struct pack *p, void *arg)
-{
-	pack_str(p, *(str *)arg);
-}
-
 static str
 arg_str(const struct native_call *c, const char *name)
 {
@@ -105,7 +99,7 @@ get_environment_variable(const struct native_call *c, struct val *ret, struct er
 	struct val              key;
 
 	TRY(identity_require(c->identity, "ViewEnvironmentVariables", e));
-	TRY(packed(c->arena, build_str, &v.name, &key, e));
+	key = val_of_str(c->arena, v.name);
 	TRY(txn_sys_first(c->txn, S("_environment_variables"), S("by_name"), &key, 1, &row, e));
 	if (row)
 		v.value = field_str(doc_val(row), "value");
@@ -124,10 +118,10 @@ static status
 cloud_url(const struct native_call *c, struct val *ret, struct err *e)
 {
 	const struct sysfn_env *env = c->arg;
-	str                     url = env->cloud_url;
 
 	TRY(identity_require(c->identity, "ViewData", e));
-	return packed(c->arena, build_str, &url, ret, e);
+	*ret = val_of_str(c->arena, env->cloud_url);
+	return ST_OK;
 }
 
 /* --- modules:apiSpec --- */

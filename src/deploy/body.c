@@ -140,7 +140,6 @@ read_unchanged_one(struct txn *t, struct push *p, const struct json *j, struct e
 {
 	struct push_module *m = &p->modules[p->nmodules];
 	struct val          want;
-	struct pack         pk;
 	struct doc         *row = NULL;
 	str                 path, sha256;
 	bool                found = false;
@@ -151,12 +150,7 @@ read_unchanged_one(struct txn *t, struct push *p, const struct json *j, struct e
 		    "path and sha256");
 	TRY(check_path(path, e));
 	TRY(check_environment(j, e));
-	pack_init(&pk);
-	pack_str(&pk, path);
-	status st = pack_done_in(&pk, p->arena, &want, e);
-
-	pack_clear(&pk);
-	TRY(st);
+	want = val_of_str(p->arena, path);
 	TRY(txn_sys_first(t, S("_modules"), S("by_path"), &want, 1, &row, e));
 	if (!row)
 		return err_set(e, ST_CONFLICT, "MissingExistingModule",

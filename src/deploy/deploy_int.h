@@ -51,8 +51,8 @@ struct deploy {
 
 /* --- request.c --- */
 
-/* The identity of the body's adminKey if there is one, else the header's; checked for `op`.
- * The caller owns the reference in *ret (which may be passed NULL). */
+/* The identity of the body's adminKey if there is one, else the header's; must be allowed
+ * `op`. */
 NODISCARD status deploy_authorize(const struct deploy_request *q, const char *op, struct err *e);
 /* A transaction at the newest snapshot that sees system tables. */
 struct txn *deploy_txn(struct deploy *d, bool writable, const char *writer);
@@ -76,8 +76,8 @@ void         push_forget(struct deploy *d, str token);
 
 /* --- body.c --- */
 
-/* Fills p->modules and the rest that the request itself says; *ret_schema, *ret_definition,
- * *ret_auth: modules to evaluate (path empty: absent). */
+/* Fills p->modules and the rest that the request itself says; *ret_schema, *ret_definition: modules
+ * to evaluate (path empty: absent). */
 NODISCARD status push_read_body(struct txn *t, const struct json *body, struct push *p,
     struct module_source *ret_schema, struct module_source *ret_definition, struct err *e);
 /* Hex SHA-256 of source and source map. */
@@ -122,7 +122,6 @@ NODISCARD status env_check_declared(struct txn *t, str definition, struct err *e
 /* --- reply.c --- */
 
 void reply_index_diff(struct buf *b, const struct index_diff *d);
-void reply_definition(struct buf *b, const struct push *p, const struct json *definition);
 void reply_start_push(struct buf *b, const struct push *p, const struct index_diff *d);
 
 #endif

@@ -12,32 +12,27 @@
 #define VARIABLES_MAX     512
 #define TOTAL_MAX_BYTES   (512 * 1024)
 
-struct writer {
-	struct buf *b;
-};
-
 static bool
 write_one(void *arg, struct doc *d)
 {
-	struct writer *w = arg;
+	struct buf *b = arg;
 
-	json_comma(w->b);
-	json_write_str(w->b, deploy_str(doc_val(d), "name"));
-	buf_add_byte(w->b, ':');
-	json_write_str(w->b, deploy_str(doc_val(d), "value"));
+	json_comma(b);
+	json_write_str(b, deploy_str(doc_val(d), "name"));
+	buf_add_byte(b, ':');
+	json_write_str(b, deploy_str(doc_val(d), "value"));
 	return true;
 }
 
 status
 env_user_json(struct txn *t, struct arena *a, str *ret, struct err *e)
 {
-	struct buf    b;
-	struct writer w = { &b };
-	status        st;
+	struct buf b;
+	status     st;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_add(&b, S("{"));
-	st = txn_sys_each(t, S("_environment_variables"), S("by_name"), NULL, 0, write_one, &w, e);
+	st = txn_sys_each(t, S("_environment_variables"), S("by_name"), NULL, 0, write_one, &b, e);
 	buf_add(&b, S("}"));
 	if (st == ST_OK)
 		*ret = arena_str(a, buf_str(&b));
@@ -89,13 +84,8 @@ env_import(struct deploy *d, struct txn *t, struct arena *a, const struct env_va
 static status
 find_variable(struct txn *t, str name, struct doc **ret, struct err *e)
 {
-	struct pack p;
-	struct val  key;
+	struct val key = val_of_str(txn_arena(t), name);
 
-	pack_init(&p);
-	pack_str(&p, name);
-	must(pack_done_in(&p, txn_arena(t), &key, NULL) == ST_OK);
-	pack_clear(&p);
 	return txn_sys_first(t, S("_environment_variables"), S("by_name"), &key, 1, ret, e);
 }
 
@@ -105,14 +95,10 @@ static status
 check_value(struct txn *t, str name, str value, str validator_text, struct err *e)
 {
 	const struct validator *v;
-	struct pack             p;
 	struct val              text;
 
 	TRY(validator_parse_text(txn_arena(t), validator_text, &v, e));
-	pack_init(&p);
-	pack_str(&p, value);
-	must(pack_done_in(&p, txn_arena(t), &text, NULL) == ST_OK);
-	pack_clear(&p);
+	text = val_of_str(txn_arena(t), value);
 	if (validator_check(v, text, NULL, NULL) == ST_OK)
 		return ST_OK;
 	return err_set(e, ST_BAD_REQUEST, "InvalidEnvironmentVariable",
@@ -305,15 +291,11 @@ refresh_auth(struct txn *t, struct changes *c, struct err *e)
 	struct import_env    env = { 0 };
 	struct arena        *a = txn_arena(t);
 	struct doc          *row = NULL;
-	struct pack          p;
 	struct val           path;
 	str                  version, evaluated, providers, added, removed;
 	bool                 found;
 
-	pack_init(&p);
-	pack_str(&p, S("auth.config.js"));
-	must(pack_done_in(&p, a, &path, NULL) == ST_OK);
-	pack_clear(&p);
+	path = val_of_str(a, S("auth.config.js"));
 	TRY(txn_sys_first(t, S("_modules"), S("by_path"), &path, 1, &row, e));
 	if (!row)
 		return ST_OK;

@@ -9,23 +9,10 @@
 #include "base/map.h"
 #include "deploy/deploy_int.h"
 
-static struct val
-str_val(struct arena *a, str s)
-{
-	struct pack p;
-	struct val  v;
-
-	pack_init(&p);
-	pack_str(&p, s);
-	must(pack_done_in(&p, a, &v, NULL) == ST_OK);
-	pack_clear(&p);
-	return v;
-}
-
 static status
 source_row(struct txn *t, str sha256, struct doc **ret, struct err *e)
 {
-	struct val key = str_val(txn_arena(t), sha256);
+	struct val key = val_of_str(txn_arena(t), sha256);
 
 	return txn_sys_first(t, S("_module_sources"), S("by_sha256"), &key, 1, ret, e);
 }

@@ -71,12 +71,11 @@ reply_index_diff(struct buf *b, const struct index_diff *d)
 }
 
 /* Section 5.1, of the root: no children, no mounts, an empty branch of exports. */
-void
-reply_definition(struct buf *b, const struct push *p, const struct json *definition)
+static void
+write_definition(struct buf *b, const struct json *definition)
 {
 	const struct json *vars = json_get(definition, "envVars");
 
-	(void)p;
 	buf_add(b, S("{\"path\":\"\",\"definitionType\":{\"type\":\"app\"},\"childComponents\":[],"
 	             "\"httpMounts\":{},\"exports\":{\"type\":\"branch\",\"branch\":[]}"));
 	json_key(b, "envVars");
@@ -96,7 +95,7 @@ write_analysis(struct buf *b, const struct push *p)
 	if (p->definition.p)
 		must(json_parse(a, p->definition, &definition, NULL) == ST_OK);
 	buf_add(b, S("{\"\":{\"definition\":"));
-	reply_definition(b, p, definition);
+	write_definition(b, definition);
 	json_key(b, "schema");
 	if (p->schema)
 		schema_json(b, p->schema);

@@ -72,8 +72,6 @@ status module_find(struct fn_worker *w, struct txn *t, str path, const struct mo
 const struct udf_info *module_function(const struct module_info *m, str name);
 void module_cache_trim(struct fn_worker *w); /* between calls only */
 void module_cache_free(struct fn_worker *w);
-/* One packed string, for index lookups; lives in `a`. */
-struct val val_of_str(struct arena *a, str s);
 
 /* --- resolve.c --- */
 

@@ -67,21 +67,6 @@ functions_db(const struct functions *f)
 	return f->db;
 }
 
-struct val
-val_of_str(struct arena *a, str s)
-{
-	struct pack p;
-	struct val  v;
-	status      st;
-
-	pack_init(&p);
-	pack_str(&p, s);
-	st = pack_done_in(&p, a, &v, NULL);
-	must(st == ST_OK);
-	pack_clear(&p);
-	return v;
-}
-
 static str
 text_or_empty(struct val v)
 {

@@ -489,3 +489,18 @@ pack_done_in(struct pack *p, struct arena *a, struct val *ret, struct err *e)
 	*ret = (struct val){ memcpy(arena_alloc(a, v.n), v.p, v.n), v.n };
 	return ST_OK;
 }
+
+struct val
+val_of_str(struct arena *a, str utf8)
+{
+	struct pack p;
+	struct val  v;
+	status      st;
+
+	pack_init(&p);
+	pack_str(&p, utf8);
+	st = pack_done_in(&p, a, &v, NULL);
+	must(st == ST_OK);
+	pack_clear(&p);
+	return v;
+}

@@ -76,6 +76,9 @@ NODISCARD status pack_done(struct pack *p, struct val *ret, struct err *e);
 /* The same, copied into `a`. */
 NODISCARD status pack_done_in(struct pack *p, struct arena *a, struct val *ret, struct err *e);
 
+/* One packed string in `a`, for index lookups.  `utf8` must be valid and within the limits. */
+struct val val_of_str(struct arena *a, str utf8);
+
 /* The rules of spec 03 section 1.3 on one name; codes InvalidFieldName, InvalidIdentifier. */
 NODISCARD status field_name_check(str name, struct err *e);
 NODISCARD status identifier_check(str s, struct err *e);
