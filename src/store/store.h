@@ -97,6 +97,34 @@ struct store_log_row {
 	ts_t        prev_ts;
 };
 
+/* History that nobody may read any more (spec 03 section 7.7): every entry of one key, every
+ * revision of one document, up to a timestamp. */
+struct store_dead_key {
+	struct uid index;
+	str        key; /* borrowed */
+	ts_t       upto;
+};
+
+struct store_dead_doc {
+	struct uid tablet;
+	struct uid id;
+	ts_t       upto;
+};
+
+struct store_prune {
+	size_t                       nkeys;
+	const struct store_dead_key *keys;
+	size_t                       ndocs;
+	const struct store_dead_doc *docs;
+	size_t                       nglobals; /* in the same transaction: bounds, checkpoints */
+	const struct store_global   *globals;
+};
+
+struct store_stats {
+	uint64_t file_bytes;  /* what the database takes on disk, its logs included */
+	uint64_t free_bytes;  /* of those: not in use, will be overwritten before the file grows */
+};
+
 struct store_vtable {
 	const char *name;
 	/* Atomic and durable on ST_OK.  Any failure leaves the outcome unknown: the caller
@@ -110,6 +138,29 @@ struct store_vtable {
 	 * each, stops when it returns false.  table numbers of docids come from the _id field. */
 	status (*log)(void *self, ts_t from, ts_t to, size_t limit,
 	    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e);
+	/* The newest revision <= at of one document, tombstones included; NOT_FOUND if there is
+	 * none.  The caller owns the reference in *ret.  table_number as in store_scan. */
+	status (*revision)(void *self, struct uid tablet, uint32_t table_number, struct uid id, ts_t at,
+	    struct store_log_row *ret, struct err *e);
+	/* Erases history, atomically.  It need not be durable at once, but what an earlier call
+	 * wrote is never lost without what a later one wrote.  Any thread, beside write calls;
+	 * every `upto` is at or below settled_ts().  Globals that go through here never go through
+	 * write(). */
+	status (*prune)(void *self, const struct store_prune *p, struct err *e);
+	/* All rows of a dropped index, of a deleted table's documents: up to `limit`; *ret_erased
+	 * < limit: nothing is left.  Thread and durability as prune. */
+	status (*erase_index)(void *self, struct uid index, size_t limit, size_t *ret_erased,
+	    struct err *e);
+	status (*erase_table)(void *self, struct uid tablet, size_t limit, size_t *ret_erased,
+	    struct err *e);
+	/* Rows at or below it may be pruned: later ones may still be on their way. */
+	ts_t (*settled_ts)(void *self);
+	/* Any thread, microseconds.  Promises that a commit of about `bytes` (documents and keys)
+	 * will find room on disk.  OVERLOADED DatabaseFull if it would not: the commit must be
+	 * refused before it is published.  What was promised is used up by the write call that
+	 * brings the commit. */
+	status (*reserve)(void *self, size_t bytes, struct err *e);
+	status (*stats)(void *self, struct store_stats *ret, struct err *e);
 	/* NOT_FOUND if absent. */
 	status (*global)(void *self, str key, struct buf *ret_json, struct err *e);
 	/* 0 if the log is empty. */
