@@ -44,10 +44,10 @@ sip_round(uint64_t v[4])
 }
 
 uint64_t
-hash_bytes(str s)
+hash_keyed(uint64_t k0, uint64_t k1, str s)
 {
-	uint64_t v[4] = { key0 ^ 0x736f6d6570736575u, key1 ^ 0x646f72616e646f6du,
-		key0 ^ 0x6c7967656e657261u, key1 ^ 0x7465646279746573u };
+	uint64_t v[4] = { k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
+		k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u };
 	uint64_t last = (uint64_t)s.n << 56;
 	uint64_t m;
 	size_t   i = 0;
@@ -67,6 +67,12 @@ hash_bytes(str s)
 	for (int round = 0; round < 3; round++)
 		sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t
+hash_bytes(str s)
+{
+	return hash_keyed(key0, key1, s);
 }
 
 /* --- digests: OpenSSL refuses only when memory is gone or the algorithm is missing --- */

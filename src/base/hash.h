@@ -13,6 +13,8 @@
 
 void     hash_seed(uint64_t k0, uint64_t k1);
 uint64_t hash_bytes(str s);
+/* The same with a key of the caller's: for hashes that outlive the process. */
+uint64_t hash_keyed(uint64_t k0, uint64_t k1, str s);
 
 void sha1(str s, uint8_t ret[20]);
 void sha256(str s, uint8_t ret[32]);

@@ -19,29 +19,26 @@
  * that the crash interrupted.  If an intact record with a higher number is found behind it, or a
  * number is missing between two segments, the log is damaged: opening it fails.
  *
- * Thread: append on one; forget and prepare on one other; nothing else beside open and close.
+ * A full disk is met before a record is accepted and not when it is written: commitlog_reserve()
+ * promises room in segments that exist.  Records of up to an eighth of a segment keep that
+ * promise exactly; larger ones may have to wait for the disk (see commitlog_append).
+ *
+ * Thread: append on one; forget on one other; reserve, release and prepare on any.
  * Memory: descriptors and names of the segments.
  */
 #ifndef STORE_COMMITLOG_H
 #define STORE_COMMITLOG_H
 
-#include <sys/types.h>
-
+#include "os/disk.h"
 #include "store/store.h"
 
 enum { COMMITLOG_FORMAT_VERSION = 1, COMMITLOG_HEAD = 64, COMMITLOG_ALIGN = 4096 };
 
-/* What can fail, as a table that the tests replace.  -1 and errno. */
-struct commitlog_io {
-	ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t at);
-	int (*fdatasync)(int fd);
-};
-
 struct commitlog_opts {
-	const char                *path; /* of the database; borrowed for the call */
-	uint64_t                   id;   /* of the log: segments of other logs are refused */
-	size_t                     segment_bytes; /* 0: COMMITLOG_SEGMENT */
-	const struct commitlog_io *io;            /* NULL: the system's */
+	const char        *path; /* of the database; borrowed for the call */
+	uint64_t           id;   /* of the log: segments of other logs are refused */
+	size_t             segment_bytes; /* 0: COMMITLOG_SEGMENT */
+	const struct disk *disk;          /* NULL: the real one */
 };
 
 #define COMMITLOG_SEGMENT ((size_t)8 << 20)
@@ -67,19 +64,32 @@ NODISCARD status commitlog_open(const struct commitlog_opts *opts, uint64_t appl
 
 /* Makes room for the head at the beginning of an empty buffer; the payload is put behind it. */
 void commitlog_begin(struct buf *record);
-/* Writes and syncs the record that commitlog_begin() began.  After a failure nothing is known of
- * it, and every later append fails. */
+/* Writes and syncs the record that commitlog_begin() began.  OVERLOADED DatabaseFull: no segment
+ * has room for it and none can be made; nothing was written, it may be tried again.  After any
+ * other failure nothing is known of the record, and every later append fails. */
 NODISCARD status commitlog_append(struct commitlog *l, struct buf *record, ts_t first_ts,
     ts_t last_ts, struct commitlog_record *ret, struct err *e);
 
 /* Records up to `sequence` are durable elsewhere: their segments may be overwritten. */
 void commitlog_forget(struct commitlog *l, uint64_t sequence);
-/* Sees to it that an append that fills its segment finds another one ready. */
+/* Sees to it that an append that fills its segment finds another one ready.  OVERLOADED
+ * DatabaseFull: there is no space for one. */
 NODISCARD status commitlog_prepare(struct commitlog *l, struct err *e);
+/* True if commitlog_prepare() would make a segment. */
+bool commitlog_wants_segment(const struct commitlog *l);
+
+/* Promises room for a record with a payload of that size.  If there is none it makes a segment
+ * (some milliseconds), or, without `grow`, refuses at once.  Once the record is written or given
+ * up, the same size goes to commitlog_release().  OVERLOADED DatabaseFull: nothing is promised. */
+NODISCARD status commitlog_reserve(struct commitlog *l, size_t bytes, bool grow, struct err *e);
+void             commitlog_release(struct commitlog *l, size_t bytes);
+
+/* What the segments take on disk.  Any thread. */
+uint64_t commitlog_bytes(struct commitlog *l);
 
 void commitlog_close(struct commitlog *l); /* NULL is fine; the files stay */
 /* Deletes all segments of the database at `path`; returns how many there were. */
-size_t commitlog_delete(const char *path);
+size_t commitlog_delete(const struct disk *disk, const char *path);
 
 /* What a head says beside its record. */
 struct head_sums {

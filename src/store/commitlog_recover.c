@@ -5,16 +5,20 @@
  * hole between two of them, or an intact record behind one that does not check, means that
  * something acknowledged is lost, and that is for the operator to decide.
  *
+ * What is read need not be on the disk: if the process stopped because a sync failed, or while
+ * one was going on, the file system may show pages that a power failure would still take away.
+ * So every record that is delivered is written again as it is, and synced, before the log goes
+ * on.  (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.)
+ * Likewise the segments whose records SQLite has stay as they are until commitlog_forget() says
+ * that it has them durably: after kill -9 it need not.
+ *
  * Thread: the one that opens.  Memory: one segment's bytes at a time.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "runtime/thread.h"
 #include "store/commitlog_int.h"
 
 struct source {
@@ -47,81 +51,95 @@ number_of(str file, str stem)
 	return (unsigned)number;
 }
 
-/* Calls fn with the path and number of each segment. */
-static status
-each_file(const char *path, status (*fn)(void *arg, const char *file, unsigned n, struct err *e),
-    void *arg, struct err *e)
-{
-	struct arena  *a = arena_new();
-	str            whole = str_z(path), dir = S("."), name = whole, stem;
-	struct dirent *d;
-	size_t         slash;
-	DIR           *list;
-	status         st = ST_OK;
+struct listing {
+	struct arena      *arena;
+	const char        *path; /* of the database */
+	str                stem;
+	VEC(const char *)  files;
+	VEC(unsigned)      numbers;
+};
 
+static void
+on_name(void *arg, const char *name)
+{
+	struct listing *list = arg;
+	unsigned        n = number_of(str_z(name), list->stem);
+
+	if (!n)
+		return;
+	vec_push(&list->files, arena_fmt(list->arena, "%s.log.%u", list->path, n).p);
+	vec_push(&list->numbers, n);
+}
+
+static status
+list_files(const struct disk *disk, const char *path, struct listing *list, struct err *e)
+{
+	str         whole = str_z(path), dir = S("."), name = whole;
+	size_t      slash;
+	const char *dir_z;
+
+	*list = (struct listing){ .arena = arena_new(), .path = path };
 	if (str_rfind_char(whole, '/', &slash)) {
 		dir = str_head(whole, slash ? slash : 1);
 		name = str_from(whole, slash + 1);
 	}
-	stem = arena_fmt(a, "%.*s.log.", STR_ARG(name));
-	list = opendir(arena_z(a, dir));
-	if (!list)
-		st = err_os(e, "open", arena_z(a, dir));
-	while (st == ST_OK && (d = readdir(list))) {
-		unsigned n = number_of(str_z(d->d_name), stem);
+	list->stem = arena_fmt(list->arena, "%.*s.log.", STR_ARG(name));
+	dir_z = arena_z(list->arena, dir);
+	return disk->list(disk->arg, dir_z, on_name, list) == 0 ? ST_OK : err_os(e, "open", dir_z);
+}
 
-		if (n)
-			st = fn(arg, arena_fmt(a, "%s.log.%u", path, n).p, n, e);
-	}
-	if (list)
-		closedir(list);
-	arena_free(a);
-	return st;
+static void
+listing_clear(struct listing *list)
+{
+	vec_clear(&list->files);
+	vec_clear(&list->numbers);
+	arena_free(list->arena);
 }
 
 static status
-add_file(void *arg, const char *file, unsigned number, struct err *e)
+add_file(struct commitlog *l, const char *file, unsigned number, struct err *e)
 {
-	struct commitlog *l = arg;
-	struct segment   *s = MEM_NEW(struct segment);
-	size_t            n = strlen(file) + 1;
-	struct stat       sb;
+	struct segment *s = MEM_NEW(struct segment);
+	size_t          n = strlen(file) + 1;
+	off_t           size = -1;
 
 	s->path = mem_alloc(n);
 	memcpy(s->path, file, n);
 	vec_push(&l->segments, s);
 	if (number >= l->next_number)
 		l->next_number = number + 1;
-	s->fd = open(file, O_RDWR | O_CLOEXEC);
-	if (s->fd < 0 || fstat(s->fd, &sb) != 0)
+	s->fd = l->disk->open(l->disk->arg, file, O_RDWR);
+	if (s->fd >= 0)
+		size = l->disk->size(l->disk->arg, s->fd);
+	if (size < 0)
 		return err_os(e, "open the commit log", file);
-	s->bytes = (size_t)sb.st_size / COMMITLOG_ALIGN * COMMITLOG_ALIGN;
+	s->bytes = (size_t)size / COMMITLOG_ALIGN * COMMITLOG_ALIGN;
 	return ST_OK;
 }
 
 status
 commitlog_find_segments(struct commitlog *l, struct err *e)
 {
-	return each_file(l->path, add_file, l, e);
-}
+	struct listing list;
+	status         st = list_files(l->disk, l->path, &list, e);
 
-static status
-delete_file(void *arg, const char *file, unsigned number, struct err *e)
-{
-	size_t *count = arg;
-
-	(void)number;
-	(void)e;
-	*count += unlink(file) == 0;
-	return ST_OK;
+	for (size_t i = 0; i < list.files.n && st == ST_OK; i++)
+		st = add_file(l, list.files.v[i], list.numbers.v[i], e);
+	listing_clear(&list);
+	return st;
 }
 
 size_t
-commitlog_delete(const char *path)
+commitlog_delete(const struct disk *disk, const char *path)
 {
-	size_t count = 0;
+	struct listing list;
+	size_t         count = 0;
 
-	return each_file(path, delete_file, &count, NULL) == ST_OK ? count : 0;
+	if (list_files(disk, path, &list, NULL) == ST_OK)
+		for (size_t i = 0; i < list.files.n; i++)
+			count += disk->unlink(disk->arg, list.files.v[i]) == 0;
+	listing_clear(&list);
+	return count;
 }
 
 /* --- reading --- */
@@ -142,8 +160,9 @@ load(struct recovery *rec, const struct segment *s, size_t n, struct err *e)
 	buf_reset(&rec->bytes);
 	must(buf_reserve(&rec->bytes, n));
 	while (rec->bytes.n < n) {
-		ssize_t got = pread(s->fd, rec->bytes.p + rec->bytes.n, n - rec->bytes.n,
-		    (off_t)rec->bytes.n);
+		const struct disk *disk = rec->l->disk;
+		ssize_t got = disk->pread(disk->arg, s->fd, rec->bytes.p + rec->bytes.n,
+		    n - rec->bytes.n, (off_t)rec->bytes.n);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -217,6 +236,18 @@ check_rest(struct recovery *rec, const struct segment *s, size_t at, struct err 
 	return ST_OK;
 }
 
+/* Makes sure of the bytes from `from` to `to` of the loaded segment. */
+static status
+harden(struct recovery *rec, const struct segment *s, size_t from, size_t to, struct err *e)
+{
+	str bytes = str_of(rec->bytes.p + from, to - from);
+
+	if (from == to)
+		return ST_OK;
+	TRY(commitlog_write_all(rec->l, s, bytes, from, e));
+	return commitlog_sync(rec->l, s, e);
+}
+
 /* Delivers the records of a segment; *ret_end is where they end, *ret_last the last one's
  * number. */
 static status
@@ -226,7 +257,7 @@ read_segment(struct recovery *rec, const struct source *src, size_t *ret_end, ui
 	const struct segment *s = src->segment;
 	uint64_t              sequence = src->first;
 	uint32_t              before = 0;
-	size_t                at = 0;
+	size_t                at = 0, fresh = SIZE_MAX; /* where the delivered ones begin */
 
 	TRY(load(rec, s, s->bytes, e));
 	while (at < rec->bytes.n) {
@@ -243,6 +274,7 @@ read_segment(struct recovery *rec, const struct source *src, size_t *ret_end, ui
 				return damaged(e, s, "two segments do not fit together");
 			TRY(rec->fn(rec->arg, &r, e));
 			rec->next++;
+			fresh = fresh < at ? fresh : at;
 		}
 		rec->chained = r.sequence + 1 == rec->next;
 		rec->check = before = sums.check;
@@ -251,6 +283,7 @@ read_segment(struct recovery *rec, const struct source *src, size_t *ret_end, ui
 	}
 	*ret_end = at;
 	*ret_last = sequence - 1;
+	TRY(harden(rec, s, fresh < at ? fresh : at, at, e));
 	return check_rest(rec, s, at, e);
 }
 
@@ -273,8 +306,12 @@ read_all(struct recovery *rec, struct err *e)
 		size_t         end = 0;
 		uint64_t       last = 0;
 
-		if (src->first == 0 || (i + 1 < n && src[1].first <= rec->next))
+		if (src->first == 0)
 			continue;
+		if (i + 1 < n && src[1].first <= rec->next) {
+			src->segment->last = src[1].first - 1;
+			continue;
+		}
 		if (src->first > rec->next)
 			return damaged(e, src->segment, "records before it are missing");
 		TRY(read_segment(rec, src, &end, &last, e));
@@ -292,6 +329,8 @@ read_all(struct recovery *rec, struct err *e)
 		TRY(check_rest(rec, rec->sources.v[i].segment, 0, e));
 	}
 	l->sequence = rec->next - 1;
+	MUTEX_GUARD(&l->lock);
+	commitlog_count_room(l);
 	return ST_OK;
 }
 
@@ -312,6 +351,8 @@ recover(struct recovery *rec, struct err *e)
 		TRY(read_first(rec, &src, e));
 		vec_push(&rec->sources, src);
 	}
+	/* A segment may have been left there before its name was durable. */
+	TRY(commitlog_sync_dir(l, e));
 	qsort(rec->sources.v, rec->sources.n, sizeof *rec->sources.v, by_first);
 	return read_all(rec, e);
 }

@@ -25,147 +25,15 @@
 #include "store/logged_int.h"
 #include "store/logrecord.h"
 
-enum { CHECKPOINT_FRAMES = 16384, LINGER_MS = 50 };
+enum { CHECKPOINT_FRAMES = 16384, LINGER_MS = 200 };
 
 /* Some 30,000 small transactions: about 200 ms of work when they have to be read again. */
 #define BACKLOG_BYTES ((size_t)16 << 20)
 
-/* --- the write path --- */
-
-static int
-doc_order(const void *x, const void *y)
+static const struct disk *
+disk_of(const struct logged_store *s)
 {
-	const struct store_doc_write *a = *(const struct store_doc_write *const *)x;
-	const struct store_doc_write *b = *(const struct store_doc_write *const *)y;
-	int                           c = uid_cmp(a->tablet, b->tablet);
-
-	return c ? c : uid_cmp(a->id.uid, b->id.uid);
-}
-
-static int
-key_order(const void *x, const void *y)
-{
-	const struct store_index_write *a = *(const struct store_index_write *const *)x;
-	const struct store_index_write *b = *(const struct store_index_write *const *)y;
-	int                             c = uid_cmp(a->index, b->index);
-
-	return c ? c : str_cmp(a->key, b->key);
-}
-
-/* Are two of the n rows (of `size` bytes each) equal? */
-static bool
-has_twins(const void *rows, size_t n, size_t size, int (*order)(const void *, const void *))
-{
-	const void  *few[32];
-	const void **list = n <= COUNT_OF(few) ? few : mem_alloc(n * sizeof *list);
-	bool         found = false;
-
-	for (size_t i = 0; i < n; i++)
-		list[i] = (const char *)rows + i * size;
-	qsort(list, n, sizeof *list, order);
-	for (size_t i = 1; i < n && !found; i++)
-		found = order(&list[i - 1], &list[i]) == 0;
-	if (list != few)
-		mem_free(list);
-	return found;
-}
-
-/* What SQLite would refuse must not get into the log.  Rows of different commits cannot collide,
- * because their times grow; so it is enough to look at each commit by itself. */
-static status
-check_batch(const struct logged_store *s, const struct store_batch *b, struct err *e)
-{
-	ts_t newest = s->newest;
-	bool any = s->has_commits;
-
-	for (size_t i = 0; i < b->ncommits; i++) {
-		const struct store_commit *c = b->commits[i];
-
-		if ((any && c->ts <= newest) || c->ts > TS_MAX)
-			return err_internal(e,
-			    "store: a commit at %llu does not come after the newest one, %llu",
-			    (unsigned long long)c->ts, (unsigned long long)newest);
-		if (has_twins(c->docs, c->ndocs, sizeof *c->docs, doc_order))
-			return err_internal(e, "store: a document is written twice at one time");
-		if (has_twins(c->keys, c->nkeys, sizeof *c->keys, key_order))
-			return err_internal(e, "store: a key is written twice at one time");
-		newest = c->ts;
-		any = true;
-	}
-	for (size_t i = 0; i < b->nbackfill; i++)
-		if (!any || b->backfill[i].ts > newest)
-			return err_internal(e, "store: an entry is backfilled in the future");
-	return ST_OK;
-}
-
-static status
-wait_for_room(struct logged_store *s, struct err *e)
-{
-	MUTEX_GUARD(&s->lock);
-
-	while (s->backlog > s->opts.backlog_bytes && !s->failed)
-		must(pthread_cond_wait(&s->applied, &s->lock) == 0);
-	if (s->failed)
-		return err_internal(e, "the store of '%s' has failed before", s->sql->path);
-	return ST_OK;
-}
-
-/* The record is durable: readers may see its rows, the applier may take them.  The caller has
- * fill_lock; `t` is the active table with the rows in it. */
-static void
-publish(struct logged_store *s, struct memtable *t, const struct commitlog_record *r)
-{
-	MUTEX_GUARD(&s->lock);
-
-	t->bytes += r->disk_bytes;
-	t->records++;
-	t->newest = s->newest = r->last_ts;
-	s->has_commits = s->has_commits || t->has_docs || r->last_ts > 0;
-	if (t->has_docs && t->max_ts > s->max_ts)
-		s->max_ts = t->max_ts;
-	s->visible = s->number;
-	s->backlog += r->disk_bytes;
-	metric_set(&logged_backlog, (int64_t)s->backlog);
-	if (t->records == 1 ||
-	    (t->bytes >= LINGER_BYTES && t->bytes - r->disk_bytes < LINGER_BYTES))
-		must(pthread_cond_signal(&s->work) == 0);
-}
-
-static status
-log_and_publish(struct logged_store *s, ts_t first, ts_t last, struct err *e)
-{
-	struct commitlog_record r;
-	MUTEX_GUARD(&s->fill_lock);
-	status st = commitlog_append(s->log, &s->record, first, last, &r, e);
-
-	if (st == ST_OK) {
-		must(memtable_add(s->active, r.sequence, r.payload, &s->number) == ST_OK);
-		publish(s, s->active, &r);
-		return ST_OK;
-	}
-	mutex_lock_(&s->lock);
-	s->failed = true;
-	must(pthread_mutex_unlock(&s->lock) == 0);
-	return st;
-}
-
-static status
-logged_write(void *self, const struct store_batch *b, struct err *e)
-{
-	struct logged_store *s = self;
-	ts_t                 first = s->newest, last = s->newest;
-
-	must(s->magic == LOGGED_MAGIC);
-	TRY(check_batch(s, b, e));
-	TRY(wait_for_room(s, e));
-	if (b->ncommits > 0) {
-		first = b->commits[0]->ts;
-		last = b->commits[b->ncommits - 1]->ts;
-	}
-	buf_reset(&s->record);
-	commitlog_begin(&s->record);
-	logrecord_write(&s->record, b);
-	return log_and_publish(s, first, last, e);
+	return s->opts.disk ? s->opts.disk : disk_real();
 }
 
 /* --- opening --- */
@@ -223,8 +91,11 @@ static status
 start_log(struct logged_store *s, struct commitlog_opts *opts, struct err *e)
 {
 	char   sql[500];
-	size_t stale = commitlog_delete(opts->path);
+	size_t stale;
 
+	/* That the database knows no log may itself not be on the disk yet. */
+	TRY(logged_harden_database(s, e));
+	stale = commitlog_delete(disk_of(s), opts->path);
 	if (stale)
 		log_warn("deleted %zu files of a commit log that the database '%s' does not know",
 		    stale, opts->path);
@@ -251,7 +122,7 @@ replay(void *arg, const struct commitlog_record *r, struct err *e)
 		return err_set(e, ST_OPERATIONAL, "CommitLogDamaged",
 		    "the commit log of '%s' holds a record that cannot be read: number %llu",
 		    s->sql->path, (unsigned long long)r->sequence);
-	publish(s, s->active, r);
+	logged_publish(s, s->active, r);
 	return ST_OK;
 }
 
@@ -271,21 +142,28 @@ static status
 open_log(struct logged_store *s, struct err *e)
 {
 	struct commitlog_opts opts = {
-		.path = s->sql->path, .segment_bytes = s->opts.segment_bytes, .io = s->opts.io
+		.path = s->sql->path, .segment_bytes = s->opts.segment_bytes, .disk = s->opts.disk
 	};
 	sqlite3_int64 max = 0;
 	struct mark   mark;
 
+	logged_find_wal(s);
 	TRY(query(s, "SELECT max(ts) FROM documents", &max, 1, &s->has_commits, e));
 	TRY(query(s, "SELECT 1 FROM documents LIMIT 1", &(sqlite3_int64){ 0 }, 1, &s->has_commits,
 	    e));
 	s->max_ts = (ts_t)max;
 	TRY(read_mark(s, &mark, e));
 	s->newest = mark.newest > s->max_ts ? mark.newest : s->max_ts;
+	s->settled = s->newest;
 	s->has_commits = s->has_commits || s->newest > 0;
 	if (!mark.found)
 		return start_log(s, &opts, e);
+	/* That there is a log must be on the disk before anything is acknowledged.  If something
+	 * was applied since, it is. */
+	if (mark.applied == 0)
+		TRY(logged_harden_database(s, e));
 	opts.id = mark.id;
+	s->applied_sequence = mark.applied;
 	return recover_log(s, &opts, mark.applied, e);
 }
 
@@ -301,7 +179,7 @@ count_frames(void *arg, sqlite3 *db, const char *name, int frames)
 }
 
 static status
-start_applier(struct logged_store *s, struct err *e)
+start_threads(struct logged_store *s, struct err *e)
 {
 	static const char *const note = "UPDATE fresnel_log SET applied = ?1, newest = ?2";
 
@@ -309,24 +187,32 @@ start_applier(struct logged_store *s, struct err *e)
 	/* The hook takes the place of automatic checkpoints. */
 	TRY(execute(s, "PRAGMA synchronous = NORMAL", e));
 	sqlite3_wal_hook(s->sql->writer.db, count_frames, s);
+	if (s->opts.by_hand)
+		return ST_OK;
 	s->applier = thread_start("store-apply", 0, logged_apply_thread, s);
+	s->filler = thread_start("store-fill", 0, logged_fill_thread, s);
 	return ST_OK;
 }
 
 /* --- closing --- */
 
 static void
-stop_applier(struct logged_store *s)
+stop_threads(struct logged_store *s)
 {
-	if (!s->applier)
-		return;
 	mutex_lock_(&s->lock);
 	s->stopping = true;
 	s->paused = false;
 	must(pthread_cond_broadcast(&s->work) == 0);
+	must(pthread_cond_broadcast(&s->space) == 0);
 	must(pthread_mutex_unlock(&s->lock) == 0);
-	thread_join_free(s->applier);
-	s->applier = NULL;
+	if (s->opts.by_hand)
+		while (logged_apply_once(s, false))
+			;
+	if (s->applier)
+		thread_join_free(s->applier);
+	if (s->filler)
+		thread_join_free(s->filler);
+	s->applier = s->filler = NULL;
 }
 
 /* Makes the file one that needs no log.  The transaction is synced, and with it all before it in
@@ -356,8 +242,11 @@ free_store(struct logged_store *s)
 	buf_clear(&s->record);
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->applied);
+	pthread_cond_destroy(&s->space);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->fill_lock);
+	pthread_mutex_destroy(&s->sql_turn);
+	pthread_mutex_destroy(&s->sql_lock);
 	s->magic = 0;
 	mem_free(s);
 }
@@ -368,12 +257,15 @@ logged_close(void *self)
 	struct logged_store *s = self;
 
 	must(s->magic == LOGGED_MAGIC);
-	stop_applier(s);
+	stop_threads(s);
 	sqlite3_finalize(s->note);
 	s->note = NULL;
-	/* A store that has failed keeps its log, for the next opening to read. */
-	if (!s->failed && retire_log(s, NULL) == ST_OK)
-		commitlog_delete(s->sql->path);
+	/* A store that has failed keeps its log, for the next opening to read, and SQLite's, which
+	 * may not be what the disk has. */
+	if (!s->failed && logged_harden_wal(s, NULL) == ST_OK && retire_log(s, NULL) == ST_OK)
+		commitlog_delete(disk_of(s), s->sql->path);
+	else
+		sqlite3_db_config(s->sql->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	free_store(s);
 }
 
@@ -382,6 +274,14 @@ static const struct store_vtable logged_vtable = {
 	.write = logged_write,
 	.scan = logged_scan,
 	.log = logged_log,
+	.revision = logged_revision,
+	.prune = logged_prune,
+	.erase_index = logged_erase_index,
+	.erase_table = logged_erase_table,
+	.settled_ts = logged_settled_ts,
+	.reserve = logged_reserve,
+	.release = logged_release,
+	.stats = logged_stats,
 	.global = logged_global,
 	.max_ts = logged_max_ts,
 	.close = logged_close,
@@ -394,10 +294,13 @@ init_waits(struct logged_store *s)
 
 	must(pthread_mutex_init(&s->lock, NULL) == 0);
 	must(pthread_mutex_init(&s->fill_lock, NULL) == 0);
+	must(pthread_mutex_init(&s->sql_turn, NULL) == 0);
+	must(pthread_mutex_init(&s->sql_lock, NULL) == 0);
 	must(pthread_condattr_init(&attr) == 0);
 	must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
 	must(pthread_cond_init(&s->work, &attr) == 0);
 	must(pthread_cond_init(&s->applied, &attr) == 0);
+	must(pthread_cond_init(&s->space, &attr) == 0);
 	pthread_condattr_destroy(&attr);
 }
 
@@ -411,18 +314,19 @@ store_open_logged_with(const char *path, const struct logged_opts *opts, struct 
 	s->magic = LOGGED_MAGIC;
 	s->opts = *opts;
 	if (!s->opts.backlog_bytes)
-		s->opts.backlog_bytes = BACKLOG_BYTES;
+		s->opts.backlog_bytes = BACKLOG_BYTES < sqlite_backlog_max() ? BACKLOG_BYTES
+									     : sqlite_backlog_max();
 	if (!s->opts.checkpoint_frames)
 		s->opts.checkpoint_frames = CHECKPOINT_FRAMES;
 	s->paused = opts->paused;
 	buf_init(&s->record, SIZE_MAX);
 	init_waits(s);
 	s->active = memtable_new();
-	st = sqlite_open(path, SQLITE_FORMAT_LOGGED, &s->sql, e);
+	st = sqlite_open(path, true, &s->sql, e);
 	if (st == ST_OK)
 		st = open_log(s, e);
 	if (st == ST_OK)
-		st = start_applier(s, e);
+		st = start_threads(s, e);
 	if (st != ST_OK) {
 		free_store(s);
 		return st;
@@ -460,6 +364,23 @@ logged_drain(struct store *st)
 	must(s->magic == LOGGED_MAGIC);
 	while (s->backlog > 0 && !s->failed)
 		must(pthread_cond_wait(&s->applied, &s->lock) == 0);
+}
+
+bool
+logged_step(struct store *st)
+{
+	struct logged_store *s = st->self;
+
+	must(s->magic == LOGGED_MAGIC && s->opts.by_hand);
+	logged_fill(s);
+	return logged_apply_once(s, false);
+}
+
+void
+logged_checkpoint(struct store *st)
+{
+	logged_call_checkpoint(st->self);
+	(void)logged_step(st);
 }
 
 void

@@ -13,17 +13,18 @@
  * The longer the table, the cheaper a row; so the applier lingers for some milliseconds when
  * there is little to do.
  *
- * A failure here is final for the store: writes are refused, and nothing is lost, because the
- * log keeps what could not be applied.
+ * A full disk is waited for (logged_space.c).  Any other failure is final for the store: writes are
+ * refused, and nothing is lost, because the log keeps what could not be applied.  A checkpoint
+ * whose sync failed is never tried again: the kernel may have dropped the pages.
  *
  * Thread: the applier's.  Memory: the table that is applied.
  */
-#include <time.h>
-
 #include "base/log.h"
-#include "runtime/metrics.h"
+#include "os/os.h"
 #include "store/logged_int.h"
 #include "store/skiplist_int.h"
+
+enum { RETRY_MS = 1000 };
 
 static struct metric applied_commits = METRIC_COUNTER(
     "fresnel_store_applied_commits_total", "records of the commit log that SQLite has");
@@ -107,16 +108,17 @@ apply_rows(struct logged_store *s, const struct memtable *t, struct err *e)
 	    skiplist_each(t->keys, apply_key, &a) && skiplist_each(t->globals, apply_global, &a));
 	TRY(a.st);
 	TRY(note_applied(s, t, e));
-	return sqlite_run(a.w, WRITE_COMMIT, e);
+	return sqlite_commit(a.w, e);
 }
 
 /* Moves SQLite's log into its file.  Everything committed is durable if all of it was moved. */
 static status
-checkpoint(struct logged_store *s, uint64_t sequence, struct err *e)
+checkpoint(struct logged_store *s, struct err *e)
 {
 	sqlite3 *db = s->sql->writer.db;
 	int      in_log, moved, rc;
 
+	TRY(logged_harden_wal(s, e));
 	/* RESTART and not PASSIVE: with readers coming and going all the time SQLite's log would
 	 * never begin at its beginning again. */
 	rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &in_log, &moved);
@@ -124,7 +126,8 @@ checkpoint(struct logged_store *s, uint64_t sequence, struct err *e)
 		return sqlite_fail(db, e, "checkpoint");
 	if (rc == SQLITE_OK && in_log == moved) {
 		s->frames = 0;
-		commitlog_forget(s->log, sequence);
+		commitlog_forget(s->log, s->applied_sequence);
+		logged_wake_filler(s);
 	}
 	return ST_OK;
 }
@@ -132,7 +135,7 @@ checkpoint(struct logged_store *s, uint64_t sequence, struct err *e)
 static bool
 idle(const struct logged_store *s)
 {
-	return s->active->records == 0 || s->paused;
+	return (s->active->records == 0 && !s->applying) || s->paused;
 }
 
 /* Gives a table with little in it some time to grow.  The caller has the lock. */
@@ -140,37 +143,40 @@ static void
 linger(struct logged_store *s)
 {
 	struct timespec until;
-	uint64_t        ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = (uint64_t)until.tv_nsec + s->opts.linger_ns;
-	until.tv_sec += (time_t)(ns / 1000000000);
-	until.tv_nsec = (long)(ns % 1000000000);
+	logged_deadline(&until, s->opts.linger_ns);
 	while (!s->stopping && s->active->bytes < LINGER_BYTES &&
 	    pthread_cond_timedwait(&s->work, &s->lock, &until) == 0)
 		;
 }
 
-/* Waits for rows, and puts an empty table in the place of theirs.  NULL: time to end. */
-static struct memtable *
-take_table(struct logged_store *s)
+static void
+wait_for_rows(struct logged_store *s)
 {
-	struct memtable *fresh, *t = NULL;
+	MUTEX_GUARD(&s->lock);
 
-	mutex_lock_(&s->lock);
-	while (idle(s) && !s->stopping)
+	while (idle(s) && !s->stopping && !s->want_checkpoint)
 		must(pthread_cond_wait(&s->work, &s->lock) == 0);
 	if (!idle(s))
 		linger(s);
-	must(pthread_mutex_unlock(&s->lock) == 0);
+}
 
-	fresh = memtable_new();
+/* Puts an empty table in the place of the active one.  NULL: there is nothing to apply.  A table
+ * that could not be applied before is still there. */
+static struct memtable *
+take_table(struct logged_store *s)
+{
+	struct memtable *fresh = memtable_new(), *t = NULL;
+
 	mutex_lock_(&s->fill_lock);
 	mutex_lock_(&s->lock);
 	if (!s->failed && !idle(s)) {
-		t = s->applying = s->active;
-		s->active = fresh;
-		fresh = NULL;
+		if (!s->applying) {
+			s->applying = s->active;
+			s->active = fresh;
+			fresh = NULL;
+		}
+		t = s->applying;
 	}
 	must(pthread_mutex_unlock(&s->lock) == 0);
 	must(pthread_mutex_unlock(&s->fill_lock) == 0);
@@ -180,12 +186,14 @@ take_table(struct logged_store *s)
 
 /* The table's rows are in SQLite, for whoever looks there from now on. */
 static void
-drop_table(struct logged_store *s, struct memtable *t)
+drop_table(struct logged_store *s, struct memtable *t, uint64_t took_ns)
 {
 	mutex_lock_(&s->lock);
 	must(s->applying == t);
 	s->applying = NULL;
+	s->settled = t->newest;
 	s->backlog -= t->bytes;
+	s->apply_ns_per_kib = took_ns / (t->bytes / 1024 + 1);
 	metric_set(&logged_backlog, (int64_t)s->backlog);
 	must(pthread_cond_broadcast(&s->applied) == 0);
 	must(pthread_mutex_unlock(&s->lock) == 0);
@@ -196,17 +204,39 @@ drop_table(struct logged_store *s, struct memtable *t)
 static status
 apply_table(struct logged_store *s, struct memtable *t, struct err *e)
 {
-	uint64_t sequence = t->sequence;
-	status   st = commitlog_prepare(s->log, e);
+	uint64_t begun = os_mono_ns(os_real());
+	status   st = apply_rows(s, t, e);
 
-	if (st == ST_OK)
-		st = apply_rows(s, t, e);
 	if (st != ST_OK) {
 		sqlite_roll_back(&s->sql->writer);
 		return st; /* the table stays: readers go on seeing it */
 	}
-	drop_table(s, t);
-	return s->frames >= (int)s->opts.checkpoint_frames ? checkpoint(s, sequence, e) : ST_OK;
+	s->applied_sequence = t->sequence;
+	drop_table(s, t, os_mono_ns(os_real()) - begun);
+	return ST_OK;
+}
+
+/* Is one due?  If the log has no room it may be that SQLite only has to make its part durable. */
+static bool
+checkpoint_due(struct logged_store *s)
+{
+	bool called;
+	MUTEX_GUARD(&s->lock);
+
+	called = s->want_checkpoint;
+	s->want_checkpoint = false;
+	return called || s->frames >= (int)s->opts.checkpoint_frames ||
+	    (s->frames > 0 && (atomic_load(&s->full) & FULL_LOG));
+}
+
+static status
+work(struct logged_store *s, struct memtable *t, struct err *e)
+{
+	LOGGED_SQL_GUARD(s);
+
+	if (t)
+		TRY(apply_table(s, t, e));
+	return checkpoint_due(s) ? checkpoint(s, e) : ST_OK;
 }
 
 static void
@@ -220,24 +250,61 @@ fail(struct logged_store *s)
 	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
+/* SQLite has no space.  At the end the log stays, for the next opening. */
+static void
+wait_for_space(struct logged_store *s)
+{
+	struct timespec until;
+	MUTEX_GUARD(&s->lock);
+
+	logged_deadline(&until, RETRY_MS * 1000000ull);
+	while (!s->stopping && !s->opts.by_hand &&
+	    pthread_cond_timedwait(&s->work, &s->lock, &until) == 0)
+		;
+	s->failed = s->failed || s->stopping;
+}
+
+bool
+logged_apply_once(struct logged_store *s, bool may_wait)
+{
+	struct memtable *t;
+	status           st;
+
+	if (may_wait)
+		wait_for_rows(s);
+	t = take_table(s);
+	st = work(s, t, NULL);
+	if (st == ST_OK) {
+		logged_note_full(s, FULL_SQLITE, false);
+	} else if (st == ST_OVERLOADED) {
+		logged_note_full(s, FULL_SQLITE, true);
+		wait_for_space(s);
+	} else {
+		fail(s); /* the reason is logged where it arose */
+	}
+	return t != NULL && st == ST_OK;
+}
+
+void
+logged_call_checkpoint(struct logged_store *s)
+{
+	MUTEX_GUARD(&s->lock);
+
+	s->want_checkpoint = true;
+	must(pthread_cond_signal(&s->work) == 0);
+}
+
 void
 logged_apply_thread(void *arg)
 {
 	struct logged_store *s = arg;
-	struct memtable     *t;
+	bool                 stop = false;
 
-	for (;;) {
-		bool stop;
-
-		t = take_table(s);
-		if (t && apply_table(s, t, NULL) != ST_OK) {
-			fail(s); /* the reason is logged where it arose */
-			return;
-		}
+	while (!stop) {
+		(void)logged_apply_once(s, true);
 		mutex_lock_(&s->lock);
-		stop = s->failed || (s->stopping && s->active->records == 0);
+		stop = s->failed ||
+		    (s->stopping && s->active->records == 0 && s->applying == NULL);
 		must(pthread_mutex_unlock(&s->lock) == 0);
-		if (stop)
-			return;
 	}
 }

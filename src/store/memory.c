@@ -3,54 +3,14 @@
  * Keeps the same two logs as the SQLite store, in ordered sets, and answers the same
  * questions with the same words; one conformance suite runs against both.  What it adds is
  * the crash: every row remembers at which timestamp it was written, so that a suffix of the
- * history can be forgotten.
+ * history can be forgotten (memory_erase.c).
  *
  * Thread: any; one lock, held for the whole call but not while a log callback runs.
  * Memory: rows are copies; documents are copies that know their timestamps and are shared with
  *         the readers.
  */
-#include "base/map.h"
 #include "runtime/thread.h"
-#include "store/skiplist_int.h"
-#include "store/store.h"
-
-struct entry { /* of the index log */
-	struct uid index;
-	str        key; /* in bytes[], or borrowed by a probe */
-	ts_t       ts;
-	ts_t       written; /* by the commit or batch of this time */
-	bool       deleted;
-	bool       past_end; /* a probe behind all keys of its index */
-	struct uid doc;
-	char       bytes[];
-};
-
-struct revision { /* of the document log */
-	ts_t        ts;
-	struct uid  tablet;
-	struct uid  id;
-	struct doc *doc; /* NULL: tombstone */
-	ts_t        prev_ts;
-};
-
-struct global_version {
-	struct global_version *older;
-	ts_t                   written;
-	size_t                 n;
-	char                   json[];
-};
-
-struct global {
-	struct global_version *newest; /* NULL: forgotten by a crash */
-};
-
-struct memory_store {
-	pthread_mutex_t  lock;
-	struct skiplist *entries;
-	struct skiplist *revisions;
-	struct map      *globals; /* name to struct global */
-	ts_t             last_ts; /* of the newest commit */
-};
+#include "store/memory_int.h"
 
 /* What a write has put in so far, to take it out again if a later row is refused. */
 struct undo {
@@ -88,6 +48,32 @@ revision_cmp(const void *x, const void *y)
 	return c ? c : uid_cmp(a->id, b->id);
 }
 
+static int
+by_doc_cmp(const void *x, const void *y)
+{
+	const struct revision *a = x, *b = y;
+	int                    c = uid_cmp(a->tablet, b->tablet);
+
+	if (c == 0)
+		c = uid_cmp(a->id, b->id);
+	return c ? c : ts_cmp(a->ts, b->ts);
+}
+
+/* --- rows and the lists that they are in --- */
+
+void
+memory_entry_free(void *entry)
+{
+	struct entry *n = entry;
+
+	while (n) {
+		struct entry *under = n->overwritten;
+
+		mem_free(n);
+		n = under;
+	}
+}
+
 static void
 revision_free(void *item)
 {
@@ -95,6 +81,54 @@ revision_free(void *item)
 
 	doc_unref(r->doc);
 	mem_free(r);
+}
+
+static void
+keep(void *item)
+{
+	(void)item;
+}
+
+static uint64_t
+revision_bytes(const struct revision *r)
+{
+	return sizeof *r + (r->doc ? sizeof *r->doc + r->doc->bytes : 0);
+}
+
+bool
+memory_insert_entry(struct memory_store *m, struct entry *n)
+{
+	if (!skiplist_insert(m->entries, n))
+		return false;
+	m->bytes += sizeof *n + n->key.n;
+	return true;
+}
+
+void
+memory_remove_entry(struct memory_store *m, struct entry *n)
+{
+	m->bytes -= sizeof *n + n->key.n;
+	must(skiplist_remove(m->entries, n));
+	memory_entry_free(n);
+}
+
+bool
+memory_insert_revision(struct memory_store *m, struct revision *r)
+{
+	if (!skiplist_insert(m->revisions, r))
+		return false;
+	must(skiplist_insert(m->by_doc, r));
+	m->bytes += revision_bytes(r);
+	return true;
+}
+
+void
+memory_remove_revision(struct memory_store *m, struct revision *r)
+{
+	m->bytes -= revision_bytes(r);
+	must(skiplist_remove(m->revisions, r));
+	must(skiplist_remove(m->by_doc, r));
+	revision_free(r);
 }
 
 static struct entry *
@@ -126,10 +160,11 @@ revision_new(ts_t ts, const struct store_doc_write *w)
 		must(!w->doc->has_commit_ts);
 		r->doc = doc_new(w->tablet, w->id, w->doc->creation_time, doc_val(w->doc));
 		r->doc->ts = ts;
-		r->doc->prev_ts = w->prev_ts;
 	}
 	return r;
 }
+
+/* --- writing --- */
 
 static status
 put_commit(struct memory_store *m, const struct store_commit *c, struct undo *undo, struct err *e)
@@ -137,7 +172,7 @@ put_commit(struct memory_store *m, const struct store_commit *c, struct undo *un
 	for (size_t i = 0; i < c->ndocs; i++) {
 		struct revision *r = revision_new(c->ts, &c->docs[i]);
 
-		if (!skiplist_insert(m->revisions, r)) {
+		if (!memory_insert_revision(m, r)) {
 			revision_free(r);
 			return err_internal(
 			    e, "memory store: a document is written twice at one time");
@@ -147,8 +182,8 @@ put_commit(struct memory_store *m, const struct store_commit *c, struct undo *un
 	for (size_t i = 0; i < c->nkeys; i++) {
 		struct entry *n = entry_new(c->ts, c->ts, &c->keys[i]);
 
-		if (!skiplist_insert(m->entries, n)) {
-			mem_free(n);
+		if (!memory_insert_entry(m, n)) {
+			memory_entry_free(n);
 			return err_internal(e, "memory store: a key is written twice at one time");
 		}
 		vec_push(&undo->entries, n);
@@ -159,14 +194,10 @@ put_commit(struct memory_store *m, const struct store_commit *c, struct undo *un
 static void
 take_back(struct memory_store *m, struct undo *undo)
 {
-	for (size_t i = 0; i < undo->revisions.n; i++) {
-		skiplist_remove(m->revisions, undo->revisions.v[i]);
-		revision_free(undo->revisions.v[i]);
-	}
-	for (size_t i = 0; i < undo->entries.n; i++) {
-		skiplist_remove(m->entries, undo->entries.v[i]);
-		mem_free(undo->entries.v[i]);
-	}
+	for (size_t i = 0; i < undo->revisions.n; i++)
+		memory_remove_revision(m, undo->revisions.v[i]);
+	for (size_t i = 0; i < undo->entries.n; i++)
+		memory_remove_entry(m, undo->entries.v[i]);
 }
 
 static void
@@ -175,17 +206,16 @@ put_backfill(struct memory_store *m, const struct store_backfill_row *row)
 	struct entry *n = entry_new(row->ts, m->last_ts, &row->key);
 	struct entry *old = skiplist_get(m->entries, n);
 
-	if (!old) {
-		must(skiplist_insert(m->entries, n));
-		return;
+	if (old) {
+		m->bytes -= sizeof *old + old->key.n;
+		must(skiplist_remove(m->entries, old));
+		n->overwritten = old;
 	}
-	old->deleted = n->deleted;
-	old->doc = n->doc;
-	mem_free(n);
+	must(memory_insert_entry(m, n));
 }
 
-static void
-put_global(struct memory_store *m, const struct store_global *g)
+void
+memory_put_global(struct memory_store *m, const struct store_global *g, ts_t written)
 {
 	struct global         *box = map_get(m->globals, g->key);
 	struct global_version *v = mem_alloc(sizeof *v + g->json.n);
@@ -195,7 +225,7 @@ put_global(struct memory_store *m, const struct store_global *g)
 		map_put(m->globals, g->key, box);
 	}
 	v->older = box->newest;
-	v->written = m->last_ts;
+	v->written = written;
 	v->n = g->json.n;
 	if (v->n > 0)
 		memcpy(v->json, g->json.p, v->n);
@@ -222,12 +252,14 @@ memory_write(void *self, const struct store_batch *b, struct err *e)
 	for (size_t i = 0; i < b->nbackfill; i++)
 		put_backfill(m, &b->backfill[i]);
 	for (size_t i = 0; i < b->nglobals; i++)
-		put_global(m, &b->globals[i]);
+		memory_put_global(m, &b->globals[i], m->last_ts);
 out:
 	vec_clear(&undo.entries);
 	vec_clear(&undo.revisions);
 	return st;
 }
+
+/* --- reading --- */
 
 /* The newest version of the key that is not above `at`; NULL if there is none. */
 static const struct entry *
@@ -332,6 +364,44 @@ memory_log(void *self, ts_t from, ts_t to, size_t limit,
 }
 
 static status
+memory_revision(void *self, struct uid tablet, uint32_t table_number, struct uid id, ts_t at,
+    struct store_log_row *ret, struct err *e)
+{
+	struct memory_store  *m = self;
+	const struct revision probe = { .tablet = tablet, .id = id, .ts = at + 1 };
+	MUTEX_GUARD(&m->lock);
+	const struct revision *r = skiplist_last_lt(m->by_doc, &probe);
+
+	(void)table_number; /* the documents here know theirs */
+	if (!r || !uid_eq(r->tablet, tablet) || !uid_eq(r->id, id))
+		return store_no_revision(e);
+	*ret = (struct store_log_row){ r->ts, r->tablet, r->id, NULL, r->prev_ts };
+	if (r->doc)
+		ret->doc = doc_ref(r->doc);
+	return ST_OK;
+}
+
+static ts_t
+memory_settled_ts(void *self)
+{
+	struct memory_store *m = self;
+	MUTEX_GUARD(&m->lock);
+
+	return m->last_ts;
+}
+
+static status
+memory_stats(void *self, struct store_stats *ret, struct err *e)
+{
+	struct memory_store *m = self;
+	MUTEX_GUARD(&m->lock);
+
+	(void)e;
+	*ret = (struct store_stats){ .file_bytes = m->bytes, .data_bytes = m->bytes };
+	return ST_OK;
+}
+
+static status
 memory_global(void *self, str key, struct buf *ret_json, struct err *e)
 {
 	struct memory_store *m = self;
@@ -357,8 +427,10 @@ memory_max_ts(void *self, ts_t *ret, struct err *e)
 	return ST_OK;
 }
 
-static void
-pop_global(struct global *g)
+/* --- opening and closing --- */
+
+void
+memory_pop_global(struct global *g)
 {
 	struct global_version *v = g->newest;
 
@@ -378,21 +450,28 @@ memory_close(void *self)
 		struct global *g = box;
 
 		while (g->newest)
-			pop_global(g);
+			memory_pop_global(g);
 		mem_free(g);
 	}
 	map_free(m->globals);
-	skiplist_free(m->entries, mem_free);
+	skiplist_free(m->entries, memory_entry_free);
+	skiplist_free(m->by_doc, keep);
 	skiplist_free(m->revisions, revision_free);
 	pthread_mutex_destroy(&m->lock);
 	mem_free(m);
 }
 
-static const struct store_vtable memory_vtable = {
+const struct store_vtable memory_vtable = {
 	.name = "memory",
 	.write = memory_write,
 	.scan = memory_scan,
 	.log = memory_log,
+	.revision = memory_revision,
+	.prune = memory_prune,
+	.erase_index = memory_erase_index,
+	.erase_table = memory_erase_table,
+	.settled_ts = memory_settled_ts,
+	.stats = memory_stats,
 	.global = memory_global,
 	.max_ts = memory_max_ts,
 	.close = memory_close,
@@ -406,53 +485,7 @@ store_open_memory(struct store *ret)
 	must(pthread_mutex_init(&m->lock, NULL) == 0);
 	m->entries = skiplist_new(entry_cmp);
 	m->revisions = skiplist_new(revision_cmp);
+	m->by_doc = skiplist_new(by_doc_cmp);
 	m->globals = map_new();
 	*ret = (struct store){ &memory_vtable, m };
-}
-
-static void
-forget_entries(struct memory_store *m, ts_t durable)
-{
-	struct entry *n = skiplist_first(m->entries), *next;
-
-	for (; n; n = next) {
-		next = skiplist_first_gt(m->entries, n);
-		if (n->written > durable) {
-			skiplist_remove(m->entries, n);
-			mem_free(n);
-		}
-	}
-}
-
-static void
-forget_globals(struct memory_store *m, ts_t durable)
-{
-	size_t pos = 0;
-	str    key;
-	void  *box;
-
-	while (map_next(m->globals, &pos, &key, &box)) {
-		struct global *g = box;
-
-		while (g->newest && g->newest->written > durable)
-			pop_global(g);
-	}
-}
-
-void
-store_memory_crash(struct store *s, ts_t durable)
-{
-	struct memory_store *m = s->self;
-	struct revision     *r;
-
-	must(s->v == &memory_vtable);
-	MUTEX_GUARD(&m->lock);
-	forget_entries(m, durable);
-	while ((r = skiplist_last(m->revisions)) && r->ts > durable) {
-		skiplist_remove(m->revisions, r);
-		revision_free(r);
-	}
-	forget_globals(m, durable);
-	if (m->last_ts > durable)
-		m->last_ts = durable;
 }

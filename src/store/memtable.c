@@ -319,6 +319,38 @@ memview_next_revision(const struct memview *v, ts_t ts, struct uid tablet, struc
 	return best;
 }
 
+struct newest {
+	struct uid                 tablet, id;
+	ts_t                       at;
+	uint64_t                   visible;
+	const struct mem_revision *best;
+};
+
+static bool
+see_revision(void *arg, void *item)
+{
+	struct newest             *n = arg;
+	const struct mem_revision *r = item;
+
+	if (r->ts > n->at || r->number > n->visible)
+		return false; /* and so are all behind it */
+	if (uid_eq(r->id, n->id) && uid_eq(r->tablet, n->tablet))
+		n->best = r;
+	return true;
+}
+
+const struct mem_revision *
+memview_newest_revision(const struct memview *v, struct uid tablet, struct uid id, ts_t at)
+{
+	struct newest n = { .tablet = tablet, .id = id, .at = at, .visible = v->visible };
+
+	/* The active table is the younger one. */
+	for (size_t i = 0; i < COUNT_OF(v->tables) && !n.best; i++)
+		if (v->tables[i])
+			(void)skiplist_each(v->tables[i]->revisions, see_revision, &n);
+	return n.best;
+}
+
 const struct mem_global *
 memview_global(const struct memview *v, str name)
 {

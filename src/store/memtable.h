@@ -87,6 +87,9 @@ void memview_clear(struct memview *v);
 /* NULL: not in the view. */
 const struct mem_revision *memview_revision(const struct memview *v, ts_t ts, struct uid tablet,
     struct uid id);
+/* The newest one <= at of a document: a walk through all rows. */
+const struct mem_revision *memview_newest_revision(const struct memview *v, struct uid tablet,
+    struct uid id, ts_t at);
 const struct mem_global   *memview_global(const struct memview *v, str name);
 /* The first revision at or behind (ts, tablet, id), or behind it if `after`. */
 const struct mem_revision *memview_next_revision(const struct memview *v, ts_t ts,

@@ -1,12 +1,15 @@
 /* sqlite_int.h - what the files of the SQLite store share.
  *
- * sqlite.c        opening, format version, connections
- * sqlite_write.c  the write path: group commit
- * sqlite_read.c   scans, globals
- * sqlite_log.c    the document log
+ * sqlite.c         opening, connections
+ * sqlite_format.c  tables, format versions, migration
+ * sqlite_write.c   the write path: group commit, checksums
+ * sqlite_prune.c   erasing history
+ * sqlite_read.c    scans
+ * sqlite_log.c     the document log
+ * sqlite_lookup.c  single rows: revisions, globals, figures
  *
- * Thread: the writer connection belongs to the thread that calls write(); a reader belongs to
- *         the thread that took it from the pool until it gives it back.
+ * Thread: the writer connection belongs to whoever has the lock that its store has for it; a
+ *         reader belongs to the thread that took it from the pool until it gives it back.
  * Memory: everything is owned by struct sqlite_store.
  */
 #ifndef STORE_SQLITE_INT_H
@@ -19,9 +22,10 @@
 #include "store/memtable.h"
 #include "value/pack.h"
 
-/* Version 2 is version 1 with a commit log beside it that has rows of its own: a program that
- * does not know the log must not open the file. */
-enum { SQLITE_FORMAT_VERSION = 1, SQLITE_FORMAT_LOGGED = 2 };
+/* Versions 1 and 2 had no checksums.  The even versions have a commit log beside them that has
+ * rows of its own: a program that does not know the log must not open the file. */
+enum { SQLITE_FORMAT_VERSION = 3, SQLITE_FORMAT_LOGGED = 4, SQLITE_FORMAT_NEWEST = 4 };
+#define SQLITE_FORMAT_GLOBAL "fresnel_format"
 
 enum write_stmt {
 	WRITE_BEGIN,
@@ -31,6 +35,11 @@ enum write_stmt {
 	WRITE_KEY,
 	WRITE_BACKFILL,
 	WRITE_GLOBAL,
+	WRITE_TOTALS,
+	WRITE_PRUNE_KEY,
+	WRITE_PRUNE_DOC,
+	WRITE_ERASE_INDEX,
+	WRITE_ERASE_TABLE,
 	WRITE_STMTS
 };
 
@@ -42,10 +51,12 @@ enum read_stmt {
 	READ_NEWEST, /* the newest version <= at of one key */
 	READ_BODY,
 	READ_LOG,
+	READ_REVISION,
 	READ_GLOBAL,
 	READ_MAX_TS,
 	READ_BEGIN,
 	READ_END,
+	READ_FREE,
 	READ_STMTS
 };
 
@@ -60,10 +71,19 @@ struct sqlite_reader {
 	struct buf            bound; /* where a scan goes on after it has left a key */
 };
 
+/* What the document log adds up to: how many rows have a checksum, and the sum of these modulo
+ * 2^64.  A row that was lost, added or changed shows in it, whatever the order of the writes
+ * (an incremental multiset hash: Clarke et al., 2003, against accidents only). */
+struct sqlite_totals {
+	uint64_t count, sum;
+};
+
 struct sqlite_writer {
-	sqlite3      *db;
-	sqlite3_stmt *stmts[WRITE_STMTS];
-	struct buf    json;
+	sqlite3             *db;
+	sqlite3_stmt        *stmts[WRITE_STMTS];
+	struct buf           json;
+	struct sqlite_totals totals;    /* with what the transaction has done so far */
+	struct sqlite_totals committed; /* what the database says */
 };
 
 struct sqlite_store {
@@ -71,13 +91,15 @@ struct sqlite_store {
 	char                 *path;
 	int                   lock_fd; /* -1: not held */
 	struct sqlite_writer  writer;
+	pthread_mutex_t       write_lock; /* the writer's; logged.c has one of its own for it */
 	pthread_mutex_t       pool_lock;
 	struct sqlite_reader *pool; /* idle readers */
 };
 
 #define SQLITE_STORE_MAGIC 0x5c11e57eu
 
-/* ST_INTERNAL with what SQLite says about its last failure. */
+/* ST_INTERNAL with what SQLite says about its last failure; OVERLOADED DatabaseFull if it is space
+ * that lacks. */
 status sqlite_fail(sqlite3 *db, struct err *e, const char *what);
 /* ST_OPERATIONAL: texts for the operator who starts the process. */
 status sqlite_refuse(sqlite3 *db, struct err *e, const char *path);
@@ -89,9 +111,21 @@ NODISCARD status sqlite_reader_take(struct sqlite_store *s, struct sqlite_reader
     struct err *e);
 void             sqlite_reader_give(struct sqlite_store *s, struct sqlite_reader *r);
 
-/* The store without a log in front.  `max_format`: what the caller can read. */
-NODISCARD status sqlite_open(const char *path, uint32_t max_format, struct sqlite_store **ret,
+/* The store without a log in front.  `logged`: the caller sees to the log if there is one. */
+NODISCARD status sqlite_open(const char *path, bool logged, struct sqlite_store **ret,
     struct err *e);
+/* The parts of opening.  Checks the format of an open database, and brings an older one up to
+ * date. */
+NODISCARD status sqlite_connect(const char *path, int flags, const char *pragmas, sqlite3 **ret,
+    struct err *e);
+/* "<path>.lock", so that one process has the database.  CONFLICT: another one has it. */
+NODISCARD status sqlite_take_lock(const char *path, int *ret_fd, struct err *e);
+/* The version; 0: a new file or one of the reference server's.  OPERATIONAL DatabaseTooNew,
+ * DatabaseDamaged. */
+NODISCARD status sqlite_read_format(sqlite3 *db, const char *path, uint32_t *ret, struct err *e);
+NODISCARD status sqlite_migrate(struct sqlite_writer *w, const char *path, bool logged,
+    struct err *e);
+extern const char sqlite_schema_sql[];
 /* The same as a store of its own. */
 NODISCARD status store_open_sqlite_plain(const char *path, struct store *ret, struct err *e);
 void             sqlite_close(void *self);
@@ -99,9 +133,13 @@ void             sqlite_close(void *self);
 extern const char *const sqlite_write_sql[WRITE_STMTS];
 extern const char *const sqlite_read_sql[READ_STMTS];
 
+/* Bytes in the log: what store_limit_memory() has left for rows that wait. */
+size_t sqlite_backlog_max(void);
+
 /* The parts of a write, for a writer that makes its own transactions. */
 status sqlite_run(struct sqlite_writer *w, enum write_stmt which, struct err *e);
 void   sqlite_roll_back(struct sqlite_writer *w); /* if there is anything to roll back */
+status sqlite_commit(struct sqlite_writer *w, struct err *e); /* with the totals */
 /* `json` without p: a tombstone. */
 status sqlite_put_doc(struct sqlite_writer *w, ts_t ts, const struct uid *tablet,
     const struct uid *id, str json, ts_t prev_ts, struct err *e);
@@ -110,12 +148,32 @@ status sqlite_put_key(struct sqlite_writer *w, enum write_stmt which, ts_t ts,
     const struct store_index_write *k, struct err *e);
 status sqlite_put_global(struct sqlite_writer *w, const struct store_global *g, struct err *e);
 
+/* A transaction each. */
+status sqlite_prune_rows(struct sqlite_writer *w, const struct store_prune *p, struct err *e);
+/* `which`: WRITE_ERASE_INDEX or WRITE_ERASE_TABLE. */
+status sqlite_erase_rows(struct sqlite_writer *w, enum write_stmt which, struct uid owner,
+    size_t limit, size_t *ret_erased, struct err *e);
+
+/* The checksum of a row of the document log; `json` without p: a tombstone. */
+uint64_t sqlite_sum(ts_t ts, const struct uid *tablet, const struct uid *id, str json,
+    ts_t prev_ts);
+
 /* Of stored rows: ST_INTERNAL, the database is damaged. */
 status sqlite_bad_row(struct err *e, const char *what);
 status sqlite_column_uid(sqlite3_stmt *st, int at, struct uid *ret, struct err *e);
-/* Builds the document from stored JSON.  A table number of 0 is taken from the _id. */
+/* Builds the document from stored JSON.  A table number of 0 is taken from the _id.  try: without
+ * a word if it cannot be read. */
+status sqlite_try_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
+    struct doc **ret);
 status sqlite_parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
     struct doc **ret, struct err *e);
+
+/* The newest revision <= at of a document. */
+struct sqlite_which {
+	struct uid   tablet;
+	struct docid id;
+	ts_t         at;
+};
 
 /* Reads of SQLite with a view laid over it; the view must have been taken before the call. */
 status sqlite_scan_under(struct sqlite_store *s, const struct memview *view,
@@ -124,6 +182,11 @@ status sqlite_log_under(struct sqlite_store *s, const struct memview *view, ts_t
     size_t limit, bool (*fn)(void *arg, const struct store_log_row *row), void *arg,
     struct err *e);
 
+/* `settled`: the view has nothing at or below it that SQLite has not.  Above it the view is
+ * walked through: up to milliseconds. */
+status sqlite_revision_under(struct sqlite_store *s, const struct memview *view, ts_t settled,
+    const struct sqlite_which *which, struct store_log_row *ret, struct err *e);
+
 /* The members of the vtable. */
 status sqlite_write(void *self, const struct store_batch *b, struct err *e);
 status sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e);
@@ -131,6 +194,15 @@ status sqlite_log(void *self, ts_t from, ts_t to, size_t limit,
     bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e);
 status sqlite_global(void *self, str key, struct buf *ret_json, struct err *e);
 status sqlite_max_ts(void *self, ts_t *ret, struct err *e);
+status sqlite_revision(void *self, struct uid tablet, uint32_t table_number, struct uid id,
+    ts_t at, struct store_log_row *ret, struct err *e);
+status sqlite_prune(void *self, const struct store_prune *p, struct err *e);
+status sqlite_erase_index(void *self, struct uid index, size_t limit, size_t *ret_erased,
+    struct err *e);
+status sqlite_erase_table(void *self, struct uid tablet, size_t limit, size_t *ret_erased,
+    struct err *e);
+/* Without the commit log. */
+status sqlite_stats(void *self, struct store_stats *ret, struct err *e);
 
 /* Binds bytes that stay where they are until the statement is reset. */
 static inline int

@@ -20,7 +20,6 @@ log_row(struct sqlite_reader *r, sqlite3_stmt *st, struct store_log_row *ret, st
 	TRY(sqlite_parse_doc(r, sqlite_column_bytes(st, 3), ret->tablet,
 	    (struct docid){ 0, ret->id }, &ret->doc, e));
 	ret->doc->ts = ret->ts;
-	ret->doc->prev_ts = ret->prev_ts;
 	return ST_OK;
 }
 
@@ -69,7 +68,6 @@ hand_out_over(struct log_walk *w, struct err *e)
 		TRY(sqlite_parse_doc(w->r, r->json, r->tablet, (struct docid){ 0, r->id },
 		    &row.doc, e));
 		row.doc->ts = r->ts;
-		row.doc->prev_ts = r->prev_ts;
 	}
 	hand_out(w, &row);
 	next_over(w);

@@ -1,4 +1,4 @@
-/* sqlite_read.c - index scans and globals.
+/* sqlite_read.c - index scans.
  *
  * A scan wants for each key the newest version that is not above the asked timestamp.  The
  * table is ordered by (index, key, version), so one statement walks the range and the loop here
@@ -37,12 +37,17 @@ const char *const sqlite_read_sql[READ_STMTS] = {
 	[READ_WALK_DESC_OPEN] = WALK_SQL " ORDER BY key DESC, ts DESC",
 	[READ_NEWEST] = "SELECT key, ts, deleted, document_id FROM indexes"
 			" WHERE index_id = ?1 AND key = ?2 AND ts <= ?3 ORDER BY ts DESC LIMIT 1",
-	[READ_BODY] = "SELECT json_value, prev_ts FROM documents"
+	[READ_BODY] = "SELECT json_value FROM documents"
 		      " WHERE ts = ?1 AND table_id = ?2 AND id = ?3",
 	[READ_LOG] = "SELECT ts, table_id, id, json_value, deleted, prev_ts FROM documents"
 		     " WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, table_id, id LIMIT ?3",
+	[READ_REVISION] = "SELECT ts, json_value, deleted, prev_ts FROM documents"
+			  " WHERE table_id = ?1 AND id = ?2 AND ts <= ?3 ORDER BY ts DESC LIMIT 1",
 	[READ_GLOBAL] = "SELECT json_value FROM persistence_globals WHERE key = ?1",
 	[READ_MAX_TS] = "SELECT max(ts) FROM documents",
+	[READ_FREE] = "SELECT f.freelist_count * p.page_size,"
+		      " (c.page_count - f.freelist_count) * p.page_size"
+		      " FROM pragma_freelist_count f, pragma_page_count c, pragma_page_size p",
 	[READ_BEGIN] = "BEGIN",
 	[READ_END] = "COMMIT",
 };
@@ -87,33 +92,38 @@ sqlite_column_uid(sqlite3_stmt *st, int at, struct uid *ret, struct err *e)
 }
 
 status
-sqlite_parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
-    struct doc **ret, struct err *e)
+sqlite_try_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
+    struct doc **ret)
 {
 	struct json *j;
 	struct val   v;
 	double       creation = 0;
 	str          text;
-	status       st;
 
 	arena_reset(r->arena);
 	pack_reset(&r->pack);
-	st = json_parse(r->arena, json, &j, NULL);
-	if (st == ST_OK)
-		st = vjson_read(&r->pack, j, VJSON_PLAIN, NULL);
-	if (st == ST_OK)
-		st = pack_done(&r->pack, &v, NULL);
-	if (st == ST_OK && val_kind(v) != VAL_OBJECT)
-		st = ST_INTERNAL;
-	if (st == ST_OK && id.table == 0 && !json_get_str(j, "_id", &text))
-		st = ST_INTERNAL;
-	if (st == ST_OK && id.table == 0)
-		st = id_parse(text, &id, NULL);
-	if (st != ST_OK)
-		return sqlite_bad_row(e, "a document cannot be read");
+	TRY(json_parse(r->arena, json, &j, NULL));
+	TRY(vjson_read(&r->pack, j, VJSON_PLAIN, NULL));
+	TRY(pack_done(&r->pack, &v, NULL));
+	if (val_kind(v) != VAL_OBJECT)
+		return ST_INTERNAL;
+	if (id.table == 0) {
+		if (!json_get_str(j, "_id", &text))
+			return ST_INTERNAL;
+		TRY(id_parse(text, &id, NULL));
+	}
 	json_get_num(j, "_creationTime", &creation);
 	*ret = doc_new(tablet, id, creation, v);
 	return ST_OK;
+}
+
+status
+sqlite_parse_doc(struct sqlite_reader *r, str json, struct uid tablet, struct docid id,
+    struct doc **ret, struct err *e)
+{
+	if (sqlite_try_doc(r, json, tablet, id, ret) == ST_OK)
+		return ST_OK;
+	return sqlite_bad_row(e, "a document cannot be read");
 }
 
 /* The revision that an index entry points to, from SQLite. */
@@ -134,10 +144,8 @@ load_stored_body(struct scan *s, struct doc **ret, struct err *e)
 	if (rc == SQLITE_ROW) {
 		json = sqlite_column_bytes(body, 0);
 		st = sqlite_parse_doc(s->r, json, s->q->tablet, id, ret, e);
-		if (st == ST_OK) {
+		if (st == ST_OK)
 			(*ret)->ts = s->best.ts;
-			(*ret)->prev_ts = (ts_t)sqlite3_column_int64(body, 1);
-		}
 	} else if (rc == SQLITE_DONE) {
 		st = sqlite_bad_row(e, "an index entry has no document");
 	} else {
@@ -160,7 +168,6 @@ load_body(struct scan *s, struct doc **ret, struct err *e)
 		return sqlite_bad_row(e, "an index entry has no document");
 	TRY(sqlite_parse_doc(s->r, r->json, s->q->tablet, id, ret, e));
 	(*ret)->ts = r->ts;
-	(*ret)->prev_ts = r->prev_ts;
 	return ST_OK;
 }
 
@@ -388,48 +395,4 @@ status
 sqlite_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
 {
 	return sqlite_scan_under(self, &(struct memview){ 0 }, q, ret, e);
-}
-
-status
-sqlite_global(void *self, str key, struct buf *ret_json, struct err *e)
-{
-	struct sqlite_store  *store = self;
-	struct sqlite_reader *r;
-	sqlite3_stmt         *get;
-	int                   rc;
-	status                st = ST_OK;
-
-	TRY(sqlite_reader_take(store, &r, e));
-	get = r->stmts[READ_GLOBAL];
-	sqlite3_bind_text64(get, 1, key.p, key.n, SQLITE_STATIC, SQLITE_UTF8);
-	rc = sqlite3_step(get);
-	if (rc == SQLITE_ROW)
-		buf_add(ret_json, sqlite_column_bytes(get, 0));
-	else if (rc == SQLITE_DONE)
-		st = err_set(e, ST_NOT_FOUND, "GlobalNotFound", "there is no global '%.*s'",
-		    STR_ARG(key));
-	else
-		st = sqlite_fail(r->db, e, sqlite_read_sql[READ_GLOBAL]);
-	sqlite3_reset(get);
-	sqlite_reader_give(store, r);
-	return st;
-}
-
-status
-sqlite_max_ts(void *self, ts_t *ret, struct err *e)
-{
-	struct sqlite_store  *store = self;
-	struct sqlite_reader *r;
-	sqlite3_stmt         *get;
-	status                st = ST_OK;
-
-	TRY(sqlite_reader_take(store, &r, e));
-	get = r->stmts[READ_MAX_TS];
-	if (sqlite3_step(get) == SQLITE_ROW)
-		*ret = (ts_t)sqlite3_column_int64(get, 0);
-	else
-		st = sqlite_fail(r->db, e, sqlite_read_sql[READ_MAX_TS]);
-	sqlite3_reset(get);
-	sqlite_reader_give(store, r);
-	return st;
 }

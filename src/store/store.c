@@ -21,6 +21,13 @@ store_rows_clear(struct store_rows *r)
 	store_rows_init(r);
 }
 
+status
+store_no_revision(struct err *e)
+{
+	return err_set(e, ST_NOT_FOUND, "RevisionNotFound",
+	    "the document has no revision at or before this time");
+}
+
 void
 store_close(struct store *s)
 {
@@ -28,4 +35,12 @@ store_close(struct store *s)
 		return;
 	s->v->close(s->self);
 	*s = (struct store){ NULL, NULL };
+}
+
+status
+store_full(struct err *e)
+{
+	return err_set(e, ST_OVERLOADED, "DatabaseFull",
+	    "The disk that holds the database is full: writes are refused until there is space "
+	    "again. Reads go on.");
 }

@@ -41,6 +41,7 @@ struct store_commit {
 	const struct store_doc_write   *docs;
 	size_t                          nkeys;
 	const struct store_index_write *keys;
+	size_t                          reserved; /* what reserve() promised for it; 0: nothing */
 };
 
 /* An index entry at an older document's own timestamp (index backfill). */
@@ -123,6 +124,7 @@ struct store_prune {
 struct store_stats {
 	uint64_t file_bytes;  /* what the database takes on disk, its logs included */
 	uint64_t free_bytes;  /* of those: not in use, will be overwritten before the file grows */
+	uint64_t data_bytes;  /* of those: rows, live ones and history */
 };
 
 struct store_vtable {
@@ -140,15 +142,18 @@ struct store_vtable {
 	    bool (*fn)(void *arg, const struct store_log_row *row), void *arg, struct err *e);
 	/* The newest revision <= at of one document, tombstones included; NOT_FOUND if there is
 	 * none.  The caller owns the reference in *ret.  table_number as in store_scan. */
-	status (*revision)(void *self, struct uid tablet, uint32_t table_number, struct uid id, ts_t at,
-	    struct store_log_row *ret, struct err *e);
+	status (*revision)(void *self, struct uid tablet, uint32_t table_number, struct uid id,
+	    ts_t at, struct store_log_row *ret, struct err *e);
 	/* Erases history, atomically.  It need not be durable at once, but what an earlier call
 	 * wrote is never lost without what a later one wrote.  Any thread, beside write calls;
-	 * every `upto` is at or below settled_ts().  Globals that go through here never go through
-	 * write(). */
+	 * every `upto` is at or below settled_ts(), and so is the commit that ended the backfill
+	 * of an index whose entries are erased: its rows may be on their way at any older time.
+	 * Globals that go through here never go through write().  What it costs is a page per key
+	 * and per document, whatever the number of versions: bring many versions at once. */
 	status (*prune)(void *self, const struct store_prune *p, struct err *e);
 	/* All rows of a dropped index, of a deleted table's documents: up to `limit`; *ret_erased
-	 * < limit: nothing is left.  Thread and durability as prune. */
+	 * < limit: nothing is left.  Nobody has written to it since settled_ts().  Thread and
+	 * durability as prune. */
 	status (*erase_index)(void *self, struct uid index, size_t limit, size_t *ret_erased,
 	    struct err *e);
 	status (*erase_table)(void *self, struct uid tablet, size_t limit, size_t *ret_erased,
@@ -160,6 +165,8 @@ struct store_vtable {
 	 * refused before it is published.  What was promised is used up by the write call that
 	 * brings the commit. */
 	status (*reserve)(void *self, size_t bytes, struct err *e);
+	/* What was promised is not needed: the commit was given up.  Any thread. */
+	void (*release)(void *self, size_t bytes);
 	status (*stats)(void *self, struct store_stats *ret, struct err *e);
 	/* NOT_FOUND if absent. */
 	status (*global)(void *self, str key, struct buf *ret_json, struct err *e);
@@ -178,6 +185,9 @@ struct store {
  * database or its log is damaged, missing or of a newer format.  A commit's timestamp must be
  * above those of all commits before it: the same time again is a collision. */
 NODISCARD status store_open_sqlite(const char *path, struct store *ret, struct err *e);
+/* What the SQLite stores of the process may take together: half of it for page caches, half for
+ * rows that wait to be applied.  Before the first of them is opened. */
+void store_limit_memory(size_t bytes);
 /* For tests and the simulator: everything that was written, in memory. */
 void store_open_memory(struct store *ret);
 /* The simulator's crash: forgets the writes whose timestamps are above `durable`
@@ -196,6 +206,23 @@ store_scan(struct store *s, const struct store_scan *q, struct store_rows *ret, 
 	return s->v->scan(s->self, q, ret, e);
 }
 
+/* As the members reserve and release, which a store that never refuses does not have. */
+static inline status
+store_reserve(struct store *s, size_t bytes, struct err *e)
+{
+	return s->v->reserve ? s->v->reserve(s->self, bytes, e) : ST_OK;
+}
+
+static inline void
+store_release(struct store *s, size_t bytes)
+{
+	if (s->v->release)
+		s->v->release(s->self, bytes);
+}
+
 void store_close(struct store *s);
+/* OVERLOADED DatabaseFull and NOT_FOUND, with the texts that every store has for them. */
+status store_full(struct err *e);
+status store_no_revision(struct err *e);
 
 #endif

@@ -5,9 +5,18 @@
 #include "value/doc.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "base/mem.h"
 #include "value/pack.h"
+
+static size_t
+doc_room(size_t packed)
+{
+	size_t n = offsetof(struct doc, packed) + packed;
+
+	return n < sizeof(struct doc) ? sizeof(struct doc) : n;
+}
 
 static bool
 holds_commit_ts(struct val v)
@@ -32,8 +41,8 @@ doc_new(struct uid tablet, struct docid id, double creation_time, struct val v)
 	struct doc *d;
 
 	must(val_kind(v) == VAL_OBJECT && v.n <= UINT32_MAX);
-	d = mem_alloc(sizeof *d + v.n);
-	memset(d, 0, sizeof *d);
+	d = mem_alloc(doc_room(v.n));
+	memset(d, 0, offsetof(struct doc, packed));
 	atomic_init(&d->refs, 1);
 	d->bytes = (uint32_t)v.n;
 	d->tablet = tablet;
@@ -64,6 +73,12 @@ doc_unref(struct doc *d)
 	must(before > 0);
 	if (before == 1)
 		mem_free(d);
+}
+
+size_t
+doc_bytes(const struct doc *d)
+{
+	return mem_chunk(doc_room(d->bytes));
 }
 
 static void
@@ -114,7 +129,6 @@ doc_resolve_commit_ts(const struct doc *d, ts_t ts)
 	must(st == ST_OK); /* the same value with a number for a token */
 	copy = doc_new(d->tablet, d->id, d->creation_time, v);
 	copy->ts = d->ts;
-	copy->prev_ts = d->prev_ts;
 	pack_clear(&p);
 	return copy;
 }

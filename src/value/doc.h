@@ -1,8 +1,8 @@
 /* doc.h - one revision of a document.
  *
  * Immutable and shared: indexes, snapshots, query results and frames that mention it hold
- * references to one blob.  `ts` and `prev_ts` are written once, by the committer, before the
- * document is published.
+ * references to one blob.  `ts` is written once, by the committer, before the document is
+ * published.
  *
  * Thread: any; the count is atomic.  Memory: one malloc block.
  */
@@ -21,10 +21,10 @@ struct doc {
 	uint32_t         bytes;    /* of `packed` */
 	struct uid       tablet;   /* the table's row in _tables */
 	struct docid     id;
-	ts_t             ts;       /* commit that wrote this revision; 0 while pending */
-	ts_t             prev_ts;  /* the revision that it replaced; 0: none */
-	double           creation_time;
+	uint16_t         held;     /* by so many entries of the database's tree; its owner's */
 	bool             has_commit_ts; /* holds a COMMIT_TS token still to be resolved */
+	ts_t             ts;       /* commit that wrote this revision; 0 while pending */
+	double           creation_time;
 	uint8_t          packed[]; /* an object with _id and _creationTime */
 };
 
@@ -32,6 +32,8 @@ struct doc {
 struct doc *doc_new(struct uid tablet, struct docid id, double creation_time, struct val v);
 struct doc *doc_ref(struct doc *d);   /* returns d */
 void        doc_unref(struct doc *d); /* NULL is fine */
+
+size_t      doc_bytes(const struct doc *d); /* of memory, as malloc rounds it */
 
 static inline struct val
 doc_val(const struct doc *d)

@@ -57,7 +57,7 @@ drop_dir(void **state)
 		snprintf(file, sizeof file, "%s%s", path, ends[i]);
 		unlink(file);
 	}
-	commitlog_delete(path);
+	commitlog_delete(disk_real(), path);
 	return rmdir(dir);
 }
 

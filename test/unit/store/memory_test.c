@@ -71,6 +71,63 @@ TEST(crash_forgets_a_suffix)
 	buf_clear(&out);
 }
 
+/* What a forgotten backfill had overwritten is there again, however often it was overwritten. */
+TEST(crash_uncovers_overwritten_entries)
+{
+	struct store              s;
+	struct buf                out;
+	struct store_scan         q = scan_of(2, TS_MAX, S(""), S(""));
+	struct store_backfill_row row = { .ts = 10, .key = key_write(2, S("b"), false, 1) };
+	const struct store_batch  b = { .nbackfill = 1, .backfill = &row };
+	struct {
+		ts_t        durable;
+		const char *want;
+	} rows[] = { { 30, "" }, { 29, "b=ten" }, { 19, "" }, { 14, "b=ten" }, { 9, "" } };
+
+	buf_init(&out, BUF_MAX_DEFAULT);
+	store_open_memory(&s);
+	put_with_global(&s, 10, S("ten"));
+	CHECK_EQ(store_write(&s, &b, NULL), ST_OK);
+	for (ts_t ts = 15; ts <= 30; ts += ts == 15 ? 5 : 10) { /* 15, 20, 30 */
+		put_with_global(&s, ts, S("later"));
+		row.key.deleted = ts != 20;
+		CHECK_EQ(store_write(&s, &b, NULL), ST_OK);
+	}
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		store_memory_crash(&s, rows[i].durable);
+		CHECK_STRZ(scan_text(&s, &q, &out), rows[i].want);
+	}
+	store_close(&s);
+	buf_clear(&out);
+}
+
+/* What was pruned stays pruned, and the globals that say so stay with it. */
+TEST(crash_keeps_what_was_pruned)
+{
+	const struct store_dead_key dead = { index_uid(1), S("k"), 19 };
+	const struct store_global   g = { S("bound"), S("20") };
+	struct store                s;
+	struct buf                  out;
+	struct store_scan           q = scan_of(1, 15, S(""), S(""));
+
+	buf_init(&out, BUF_MAX_DEFAULT);
+	store_open_memory(&s);
+	put_with_global(&s, 10, S("ten"));
+	put_with_global(&s, 20, S("twenty"));
+	put_with_global(&s, 30, S("thirty"));
+	CHECK_EQ(
+	    s.v->prune(s.self, &(struct store_prune){ 1, &dead, 0, NULL, 1, &g }, NULL), ST_OK);
+	store_memory_crash(&s, 20);
+	CHECK_STR(scan_text(&s, &q, &out), S(""));
+	q.at = TS_MAX;
+	CHECK_STR(scan_text(&s, &q, &out), S("k=twenty"));
+	buf_reset(&out);
+	CHECK_EQ(s.v->global(s.self, S("bound"), &out, NULL), ST_OK);
+	CHECK_STR(buf_str(&out), S("20"));
+	store_close(&s);
+	buf_clear(&out);
+}
+
 static int
 int_cmp(const void *a, const void *b)
 {
@@ -129,4 +186,5 @@ TEST(ordered_set_agrees_with_a_table)
 	skiplist_free(l, keep);
 }
 
-TEST_RUN(T(crash_forgets_a_suffix), T(ordered_set_agrees_with_a_table))
+TEST_RUN(T(crash_forgets_a_suffix), T(crash_uncovers_overwritten_entries),
+    T(crash_keeps_what_was_pruned), T(ordered_set_agrees_with_a_table))

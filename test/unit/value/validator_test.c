@@ -93,6 +93,8 @@ TEST(validators_match)
 		{ NUM, ONE, false },
 		{ INT, ONE, true },
 		{ INT, "1", false },
+		{ INT, "{'$commitTs':null}", true }, /* which becomes one */
+		{ NUM, "{'$commitTs':null}", false },
 		{ TS, ONE, true },
 		{ TS, "{'$commitTs':null}", true },
 		{ TS, "1", false },
