@@ -18,7 +18,9 @@
  *
  * Thread: one.  Memory: a transaction per step.
  */
+#include "database/db_int.h"
 #include "database/ddl_int.h"
+#include "runtime/pause.h"
 
 #define STEP_DOCS  500
 #define GC_ROWS    100
@@ -29,6 +31,7 @@ struct step {
 	struct txn *t;
 	bool        changed; /* something to commit */
 	bool        more;    /* call again */
+	bool        fills;   /* entries were queued */
 };
 
 static struct txn *
@@ -36,6 +39,29 @@ begin(struct db *db, struct uid component)
 {
 	return txn_begin(&(struct txn_opts){ .snapshot = db_snapshot(db), .writable = true,
 	    .system = true, .component = component, .writer = S("_system/backfill") });
+}
+
+/* Retention must not erase what replaces these documents before their entries are there. */
+static void
+hold_history(struct step *s)
+{
+	struct db *db = s->db;
+	MUTEX_GUARD(&db->queue_lock);
+
+	if (!db->filling.from)
+		db->filling.from = txn_ts(s->t);
+	db->filling.until = TS_MAX;
+	db->filling.turn++;
+	s->fills = true;
+}
+
+/* They are when the store has this commit. */
+static void
+release_history(struct db *db, ts_t until)
+{
+	MUTEX_GUARD(&db->queue_lock);
+
+	db->filling.until = until;
 }
 
 /* A conflict only means that the step must be made again. */
@@ -48,6 +74,8 @@ end(struct step *s, status st, struct err *e)
 	if (st == ST_OK && s->changed) {
 		s->more = true;
 		st = txn_commit(s->t, &ts, &conflict, e);
+		if (st == ST_OK && s->fills)
+			release_history(s->db, ts);
 		if (st == ST_OCC)
 			st = ST_OK;
 	}
@@ -191,8 +219,15 @@ queue_entries(struct step *s, struct walk *w, const struct index_info *ix, struc
 		    .tablet = d->tablet,
 		    .doc = d->id.uid } };
 	}
-	if (n)
+	pause_point("backfill: read");
+	/* The progress row would be refused afterwards, and the entries wait in vain. */
+	TRY(store_reserve(&s->db->store, n * 256, e));
+	store_release(&s->db->store, n * 256);
+	if (n) {
+		hold_history(s);
 		db_queue_backfill(s->db, rows, n);
+	}
+	pause_point("backfill: queued");
 	return ST_OK;
 }
 
@@ -214,13 +249,18 @@ save_backfill(struct step *s, const struct index_info *ix, const struct walk *w,
 	return save(s, S("_index_backfills"), old, e);
 }
 
-/* All entries are durable: queries may have it, once the push enables it.  Nobody enables an
- * index of a system table but us. */
+/* All entries are durable, which retentionStarted says first: queries may have it, once the push
+ * enables it.  Nobody enables an index of a system table but us. */
 static status
 finish_index(struct step *s, const struct table_info *info, const struct index_info *ix,
     const struct doc *progress, struct err *e)
 {
+	bool filled;
+
 	s->changed = true;
+	TRY(ddl_fill_index(s->t, info, ix, &filled, e));
+	if (!filled)
+		return ST_OK;
 	TRY(ddl_set_index(s->t, info, ix, info->system ? INDEX_ENABLED : INDEX_BACKFILLED,
 	    ix->staged, e));
 	return progress ? txn_sys_delete(s->t, progress->id, e) : ST_OK;

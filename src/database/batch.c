@@ -12,8 +12,11 @@
 
 #include "base/mem.h"
 #include "database/db_int.h"
+#include "runtime/pause.h"
 
 #define REPEATABLE_NS ((ts_t)5 * 1000000000)
+#define REPEATABLE_IDLE_NS ((ts_t)3600 * 1000000000)
+#define BATCH_BYTES   ((size_t)1 << 20) /* an eighth of a segment of the log: commitlog.h */
 
 struct pending_batch {
 	struct pending_commit             *first;
@@ -68,22 +71,43 @@ db_queue_backfill(struct db *db, const struct store_backfill_row *rows, size_t n
 	}
 }
 
+/* An entry goes in the batch that holds its document's own commit, or later: the commit may bring
+ * the same entry, and must come first. */
+static void
+take_backfill(struct db *db, struct pending_batch *b)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < db->backfill.n; i++) {
+		struct store_backfill_row r = db->backfill.v[i];
+
+		if (!db->first || r.ts <= b->last_ts)
+			vec_push(&b->backfill, r);
+		else
+			db->backfill.v[kept++] = r;
+	}
+	db->backfill.n = kept;
+}
+
 struct pending_batch *
 db_take_batch(struct db *db, size_t max_rows)
 {
 	struct pending_batch  *b;
 	struct pending_commit *p = NULL, **tail;
-	size_t                 rows = 0;
+	size_t                 rows = 0, bytes = 0;
 
 	MUTEX_GUARD(&db->queue_lock);
 	if (!db->first && db->backfill.n == 0)
 		return NULL;
 	b = MEM_NEW(struct pending_batch);
 	tail = &b->first;
-	while (db->first && (!p || rows + db->first->rows.ndocs <= max_rows)) {
+	while (db->first &&
+	    (!p || (rows + db->first->rows.ndocs <= max_rows &&
+		       bytes + db->first->rows.reserved <= BATCH_BYTES))) {
 		p = db->first;
 		db->first = p->next;
 		rows += p->rows.ndocs;
+		bytes += p->rows.reserved;
 		vec_push(&b->commits, &p->rows);
 		b->last_ts = p->rows.ts;
 		*tail = p;
@@ -94,8 +118,7 @@ db_take_batch(struct db *db, size_t max_rows)
 		db->last = NULL;
 	db->queued -= b->commits.n;
 	db->taken += b->commits.n;
-	memcpy(&b->backfill, &db->backfill, sizeof b->backfill);
-	memset(&db->backfill, 0, sizeof db->backfill);
+	take_backfill(db, b);
 	return b;
 }
 
@@ -113,6 +136,12 @@ batch_free(struct pending_batch *b)
 	vec_clear(&b->commits);
 	vec_clear(&b->backfill);
 	mem_free(b);
+}
+
+static str
+ts_text(ts_t ts, char room[24])
+{
+	return str_of(room, (size_t)snprintf(room, 24, "%llu", (unsigned long long)ts));
 }
 
 /* Now and then a batch carries the promise that nothing will be committed at or below its
@@ -133,22 +162,60 @@ db_write_batch(struct db *db, struct pending_batch *b, struct err *e)
 	status              st;
 
 	if (repeatable_due(db, b)) {
-		g.json = str_of(text, (size_t)snprintf(text, sizeof text, "%llu",
-		                          (unsigned long long)b->last_ts));
+		g.json = ts_text(b->last_ts, text);
 		sb.nglobals = 1;
 		sb.globals = &g;
 	}
+	pause_point("batch: taken");
 	st = store_write(&db->store, &sb, e);
+	pause_point("batch: written");
 	if (st == ST_OK) {
 		if (sb.nglobals)
 			db->repeatable = b->last_ts;
 		if (b->last_ts)
 			atomic_store(&db->durable, b->last_ts);
 		db_tidy(db);
+		evict_settle(db);
 	}
 	mutex_lock_(&db->queue_lock);
 	db->taken -= b->commits.n;
 	must(pthread_mutex_unlock(&db->queue_lock) == 0);
 	batch_free(b);
+	return st;
+}
+
+/* The timestamp that may be promised while nothing is queued; 0: it is not time for one. */
+static ts_t
+idle_promise(struct db *db)
+{
+	ts_t now = os_now_ns(db->os), latest;
+	MUTEX_GUARD(&db->lock);
+
+	latest = atomic_load(&db->latest);
+	if (atomic_load(&db->durable) < latest)
+		return 0;
+	if (latest > db->repeatable && now >= latest + REPEATABLE_NS)
+		return latest;
+	if (now < db->repeatable + REPEATABLE_IDLE_NS)
+		return 0;
+	return db->promised = now > latest ? now : latest;
+}
+
+status
+db_idle(struct db *db, struct err *e)
+{
+	char                text[24];
+	ts_t                ts = idle_promise(db);
+	struct store_global g = { GLOBAL_REPEATABLE, STR_EMPTY };
+	status              st;
+
+	/* On a full disk it can wait. */
+	if (!ts || store_reserve(&db->store, sizeof text, NULL) != ST_OK)
+		return ST_OK;
+	g.json = ts_text(ts, text);
+	st = store_write(&db->store, &(struct store_batch){ .nglobals = 1, .globals = &g }, e);
+	store_release(&db->store, sizeof text);
+	if (st == ST_OK)
+		db->repeatable = ts;
 	return st;
 }

@@ -462,8 +462,8 @@ fill_doc(void *arg, struct doc *d, struct err *e)
 	return ST_OK;
 }
 
-static bool
-is_resident(const struct table_info *t)
+bool
+table_is_resident(const struct table_info *t)
 {
 	const struct system_table *s = t->system ? system_table_find(t->name) : NULL;
 
@@ -488,9 +488,9 @@ fill_tree(struct db *db, struct err *e)
 			buf_reset(&f.key);
 			index_prefix(&f.key, &t->indexes[j]);
 			res_add_index(db->tree, buf_str(&f.key),
-			    is_resident(t) && t->indexes[j].state == INDEX_ENABLED);
+			    table_is_resident(t) && t->indexes[j].state == INDEX_ENABLED);
 		}
-		if (is_resident(t))
+		if (table_is_resident(t))
 			st = each_doc(db, t->by_id->id, t->tablet, t->number, fill_doc, &f, e);
 	}
 	buf_clear(&f.key);

@@ -68,7 +68,10 @@ const struct table_info *catalog_table(const struct catalog *c, struct uid compo
 const struct table_info *catalog_table_numbered(const struct catalog *c, struct uid component,
     uint32_t number);
 const struct table_info *catalog_tablet(const struct catalog *c, struct uid tablet); /* any state */
-/* All of them; NULL at the end. */
+/* All tables of that number, whatever their states; NULL at the end. */
+const struct table_info *catalog_numbered(const struct catalog *c, struct uid component,
+    uint32_t number, size_t nth);
+/* All of them, by tablet; NULL at the end. */
 const struct table_info *catalog_table_at(const struct catalog *c, size_t i);
 /* The index that answers queries under this name: enabled, else pending; NULL if none. */
 const struct index_info *table_index(const struct table_info *t, str name);

@@ -263,7 +263,8 @@ pack_flag(struct pack *p, str key, bool flag)
 }
 
 static void
-pack_database_state(struct pack *p, enum index_state state, bool staged, ts_t lower_bound)
+pack_database_state(struct pack *p, enum index_state state, bool staged, bool retention,
+    ts_t lower_bound)
 {
 	switch (state) {
 	case INDEX_BACKFILLING:
@@ -272,7 +273,7 @@ pack_database_state(struct pack *p, enum index_state state, bool staged, ts_t lo
 		pack_object(p);
 		pack_key(p, S("indexCreatedLowerBound"));
 		pack_int64(p, (int64_t)lower_bound);
-		pack_flag(p, S("retentionStarted"), false);
+		pack_flag(p, S("retentionStarted"), retention);
 		pack_flag(p, S("staged"), staged);
 		pack_end(p);
 		break;
@@ -359,9 +360,9 @@ pack_config(struct pack *p, const struct index_def *def)
 	pack_paths(p, S("filterFields"), def->filters, def->nfilters);
 }
 
-void
-catalog_pack_index(struct pack *p, struct uid tablet, const struct index_def *def,
-    enum index_state state, bool staged, ts_t lower_bound)
+static void
+pack_index(struct pack *p, struct uid tablet, const struct index_def *def,
+    enum index_state state, bool staged, bool retention, ts_t lower_bound)
 {
 	struct buf id;
 
@@ -376,11 +377,25 @@ catalog_pack_index(struct pack *p, struct uid tablet, const struct index_def *de
 	pack_key(p, S("onDiskState"));
 	pack_object(p);
 	if (def->kind == INDEX_DATABASE)
-		pack_database_state(p, state, staged, lower_bound);
+		pack_database_state(p, state, staged, retention, lower_bound);
 	else
 		pack_search_state(p, def->kind == INDEX_VECTOR, state, staged, lower_bound);
 	pack_end(p);
 	pack_end(p);
+}
+
+void
+catalog_pack_index(struct pack *p, struct uid tablet, const struct index_def *def,
+    enum index_state state, bool staged, ts_t lower_bound)
+{
+	pack_index(p, tablet, def, state, staged, false, lower_bound);
+}
+
+void
+catalog_pack_filled_index(struct pack *p, struct uid tablet, const struct index_def *def,
+    bool staged, ts_t lower_bound)
+{
+	pack_index(p, tablet, def, INDEX_BACKFILLING, staged, true, lower_bound);
 }
 
 /* --- _schemas --- */

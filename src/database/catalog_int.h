@@ -53,6 +53,9 @@ void catalog_pack_table(struct pack *p, str name, uint32_t number, enum table_st
 /* The on-disk state of spec 03 section 3.3; lower_bound: indexCreatedLowerBound. */
 void catalog_pack_index(struct pack *p, struct uid tablet, const struct index_def *def,
     enum index_state state, bool staged, ts_t lower_bound);
+/* The same while it is Backfilling, with retentionStarted (section 4.6): all entries are there. */
+void catalog_pack_filled_index(struct pack *p, struct uid tablet, const struct index_def *def,
+    bool staged, ts_t lower_bound);
 
 /* --- the system tables that this server knows (spec 03 sections 3.2 to 3.4) --- */
 

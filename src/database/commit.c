@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "database/db_int.h"
+#include "runtime/pause.h"
 
 #define CHECK_UNDER_LOCK 4  /* records that may be checked inside */
 #define CHECK_ROUNDS     64 /* slices outside; then inside, however many are left */
@@ -42,6 +43,7 @@ struct work {
 	size_t                 nchanges;
 	struct change         *changes;
 	VEC(struct index_change_item) indexes; /* trees that the catalogue adds or drops */
+	size_t                 reserved; /* bytes in the store's log */
 };
 
 /* --- preparing --- */
@@ -80,12 +82,34 @@ add_key(struct wlog_record *r, struct pending_commit *p, const struct write *w, 
 	return key;
 }
 
+/* What stays in the store of a revision that is no more, in bytes of SQLite's pages, about: its
+ * entry in one index, and the tombstone that hides it. */
+static size_t
+key_cost(const struct write_key *k)
+{
+	size_t entry = k->old_key.n * 6 / 5 + 90;
+
+	return !k->old_key.n ? 0 : str_eq(k->old_key, k->new_key) ? entry : 2 * entry;
+}
+
+/* The same of its row in the document log. */
+static void
+count_history(struct pending_commit *p, const struct write *w)
+{
+	if (!w->old && w->new)
+		return;
+	p->dead_docs.rows++;
+	p->dead_docs.bytes += 190 + (w->old ? (uint64_t)w->old->bytes * 6 / 5 : 0);
+	p->dead_keys.rows++;
+}
+
 static void
 prepare_write(struct work *w, const struct write *wr, size_t i, char **room)
 {
 	struct pending_commit *p = w->pending;
 
 	p->record->writes[i] = (struct wlog_write){ wr->table->tablet, wr->id };
+	count_history(p, wr);
 	p->docs[i] = (struct store_doc_write){ wr->table->tablet, wr->id,
 		wr->new ? doc_ref(wr->new) : NULL, wr->old ? wr->old->ts : 0 };
 	for (size_t j = 0; j < wr->nkeys; j++) {
@@ -94,6 +118,7 @@ prepare_write(struct work *w, const struct write *wr, size_t i, char **room)
 
 		if (wk->old_key.n && !str_eq(wk->old_key, wk->new_key))
 			ch->removed = add_key(p->record, p, wr, i, wk, true, room);
+		p->dead_keys.bytes += key_cost(wk);
 		if (!wk->new_key.n)
 			continue;
 		must(wr->new);
@@ -169,25 +194,32 @@ has_tokens(const struct commit *c)
 	return false;
 }
 
-/* Indexes that `now` has and `than` has not: added if `than` is the older catalogue. */
+static void
+diff_table(struct work *w, const struct table_info *t, const struct table_info *other, bool added)
+{
+	for (size_t j = 0; j < t->nindexes; j++) {
+		const struct index_info *ix = &t->indexes[j];
+		const struct index_info *was = other ? table_index_by_id(other, ix->id) : NULL;
+
+		if (ix->def.kind == INDEX_DATABASE && (!was || was->no != ix->no))
+			vec_push(&w->indexes,
+			    ((struct index_change_item){ ix->no, added, !other }));
+	}
+}
+
+/* Indexes that `now` has and `than` has not: added if `than` is the older catalogue.  Both are
+ * sorted by tablet, and there may be thousands of tables. */
 static void
 diff_indexes(struct work *w, const struct catalog *now, const struct catalog *than, bool added)
 {
-	const struct table_info *t;
+	const struct table_info *t, *other = catalog_table_at(than, 0);
 
-	for (size_t i = 0; (t = catalog_table_at(now, i)) != NULL; i++) {
-		const struct table_info *other = catalog_tablet(than, t->tablet);
-
+	for (size_t i = 0, k = 0; (t = catalog_table_at(now, i)) != NULL; i++) {
+		while (other && uid_cmp(other->tablet, t->tablet) < 0)
+			other = catalog_table_at(than, ++k);
 		if (other == t)
 			continue;
-		for (size_t j = 0; j < t->nindexes; j++) {
-			const struct index_info *ix = &t->indexes[j], *was;
-
-			was = other ? table_index_by_id(other, ix->id) : NULL;
-			if (ix->def.kind == INDEX_DATABASE && (!was || was->no != ix->no))
-				vec_push(&w->indexes,
-				    ((struct index_change_item){ ix->no, added, !other }));
-		}
+		diff_table(w, t, other && uid_eq(other->tablet, t->tablet) ? other : NULL, added);
 	}
 }
 
@@ -197,23 +229,19 @@ static const struct table_info *
 index_numbered(const struct catalog *c, str key, str *ret_name)
 {
 	const struct table_info *t;
-	struct buf               prefix;
-	bool                     found = false;
+	uint32_t                 no = 0;
 
-	buf_init(&prefix, 16);
-	for (size_t i = 0; !found && (t = catalog_table_at(c, i)) != NULL; i++) {
-		for (size_t j = 0; !found && j < t->nindexes; j++) {
-			buf_reset(&prefix);
-			index_prefix(&prefix, &t->indexes[j]);
-			found = str_starts(key, buf_str(&prefix));
-			if (found)
-				*ret_name = t->indexes[j].def.name;
+	for (int b = 0; b < INDEX_PREFIX; b++)
+		no = no << 8 | (uint8_t)key.p[b];
+	for (size_t i = 0; (t = catalog_table_at(c, i)) != NULL; i++) {
+		for (size_t j = 0; j < t->nindexes; j++) {
+			if (t->indexes[j].no != no)
+				continue;
+			*ret_name = t->indexes[j].def.name;
+			return t;
 		}
-		if (found)
-			break;
 	}
-	buf_clear(&prefix);
-	return found ? t : NULL;
+	return NULL;
 }
 
 static void
@@ -294,6 +322,7 @@ check_reads(struct db *db, const struct commit *c, ts_t *checked, struct conflic
 		} else {
 			db_unlock_and_free(db);
 			st = check_slice(c, &s, checked, ret, e);
+			pause_point("commit: checked outside");
 			mutex_lock_(&db->lock);
 		}
 		wlog_slice_clear(&s);
@@ -319,7 +348,7 @@ check_catalog(struct db *db, const struct commit *c, struct conflict *ret, struc
 /* --- publishing --- */
 
 static void
-splice(struct work *w)
+splice(struct work *w, ts_t ts)
 {
 	struct db *db = w->db;
 
@@ -335,6 +364,7 @@ splice(struct work *w)
 			prefix[b] = (uint8_t)(ix->no >> (24 - 8 * b));
 		res_add_index(db->tree, str_of(prefix, sizeof prefix), ix->resident);
 	}
+	tree_stamp(db->tree, ts);
 	for (size_t i = 0; i < w->nchanges; i++) {
 		struct change *ch = &w->changes[i];
 
@@ -344,6 +374,14 @@ splice(struct work *w)
 			res_put_take(db->tree, ch->put);
 		ch->put = NULL;
 	}
+	tree_stamp(db->tree, 0);
+}
+
+static void
+add_history(struct db_history *to, const struct db_history *from)
+{
+	to->rows += from->rows;
+	to->bytes += from->bytes;
 }
 
 static void
@@ -357,8 +395,23 @@ stamp(struct pending_commit *p, ts_t ts)
 			continue;
 		must(d->ts == 0);
 		d->ts = ts;
-		d->prev_ts = p->docs[i].prev_ts;
 	}
+}
+
+/* About what the commit takes in the store's log: documents as JSON text, index entries. */
+static size_t
+log_bytes(const struct commit *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nwrites; i++) {
+		const struct write *w = &c->writes[i];
+
+		n += 64 + (w->new ? 2 * (size_t)w->new->bytes : 0);
+		for (size_t k = 0; k < w->nkeys; k++)
+			n += 128 + w->keys[k].old_key.n + w->keys[k].new_key.n;
+	}
+	return n;
 }
 
 /* Under the lock, with nothing left that could refuse. */
@@ -370,20 +423,29 @@ publish(struct work *w)
 
 	if (now > ts)
 		ts = now;
+	if (db->promised >= ts)
+		ts = db->promised + 1;
 	must(ts <= TS_MAX);
 	if (!w->pending->record)
 		prepare(w, resolve_writes(w, ts));
+	w->pending->rows.reserved = w->reserved;
 	stamp(w->pending, ts);
+	add_history(&db->dead_docs, &w->pending->dead_docs);
+	add_history(&db->dead_keys, &w->pending->dead_keys);
 	db_forget_current(db); /* before the splice: unwatched nodes are edited in place */
-	splice(w);
+	pause_point("commit: checked");
+	splice(w, ts);
 	if (w->c->catalog) {
 		catalog_seal(w->c->catalog);
 		catalog_unref(db->catalog);
 		db->catalog = catalog_ref(w->c->catalog);
 	}
 	wlog_append_take(db->wlog, wlog_record_ref(w->pending->record), ts);
+	counts_publish(&db->counts, w->c, ts);
+	pause_point("commit: spliced");
 	db_enqueue_take(db, w->pending);
 	w->pending = NULL;
+	pause_point("commit: queued");
 	atomic_store(&db->latest, ts);
 	if (db->on_commit)
 		db->on_commit(db->on_commit_arg);
@@ -395,8 +457,10 @@ work_clear(struct work *w)
 {
 	for (size_t i = 0; w->pending && i < w->nchanges; i++)
 		entry_free(w->changes[i].put);
-	if (w->pending)
+	if (w->pending) { /* given up */
 		pending_commit_free(w->pending);
+		store_release(&w->db->store, w->reserved);
+	}
 	vec_clear(&w->indexes);
 }
 
@@ -412,6 +476,9 @@ db_commit(struct db *db, const struct commit *c, ts_t *ret_ts, struct conflict *
 		*ret_ts = checked;
 		return ST_OK;
 	}
+	/* Before it is published: what is accepted must not meet a full disk. */
+	w.reserved = log_bytes(c);
+	TRY(store_reserve(&db->store, w.reserved, e));
 	w.arena = arena_new();
 	w.pending = ARENA_NEW(w.arena, struct pending_commit);
 	w.pending->arena = w.arena;
@@ -423,6 +490,7 @@ db_commit(struct db *db, const struct commit *c, ts_t *ret_ts, struct conflict *
 		diff_indexes(&w, c->catalog, snapshot_catalog(c->base), true);
 		diff_indexes(&w, snapshot_catalog(c->base), c->catalog, false);
 	}
+	pause_point("commit: prepared");
 	mutex_lock_(&db->lock);
 	st = check_reads(db, c, &checked, ret_conflict, e);
 	if (st == ST_OK)

@@ -14,7 +14,7 @@
 #include "database/db_int.h"
 
 #define PIN_NS ((uint64_t)10 * 1000000000)
-#define WLOG_BYTES_DEFAULT ((size_t)50 << 20)
+#define WLOG_BYTES_DEFAULT ((size_t)200 << 20)
 
 static void
 read_repeatable(struct db *db, ts_t *ret)
@@ -68,6 +68,7 @@ db_open(const struct db_opts *opts, struct db **ret, struct err *e)
 	must(pthread_mutex_init(&db->lock, NULL) == 0);
 	must(pthread_mutex_init(&db->queue_lock, NULL) == 0);
 	db->tree = tree_new();
+	evict_init(&db->evict, opts->cache_bytes ? opts->cache_bytes : SIZE_MAX);
 	st = db_boot(db, e);
 	if (st == ST_OK)
 		st = start_time(db, e);
@@ -101,8 +102,10 @@ db_close(struct db *db)
 	vec_clear(&db->pins);
 	vec_clear(&db->dropped);
 	tree_free(db->tree);
+	evict_clear(&db->evict);
 	catalog_unref(db->catalog);
 	wlog_free(db->wlog);
+	counts_clear(&db->counts);
 	store_close(&db->store);
 	must(pthread_mutex_destroy(&db->lock) == 0);
 	must(pthread_mutex_destroy(&db->queue_lock) == 0);
@@ -155,7 +158,7 @@ db_unlock_and_free(struct db *db)
 
 	tree_take_trash(db->tree, &trash);
 	must(pthread_mutex_unlock(&db->lock) == 0);
-	tree_trash_free(&trash);
+	tree_trash_free(db->tree, &trash);
 }
 
 /* The last reference is gone; under the lock. */
@@ -165,6 +168,8 @@ snapshot_free(struct snapshot *s)
 	tree_snap_unref(s->db->tree, s->view);
 	if (s->fresh)
 		tree_snap_unref(s->db->tree, s->fresh);
+	*(s->older ? &s->older->newer : &s->db->oldest) = s->newer;
+	*(s->newer ? &s->newer->older : &s->db->newest) = s->older;
 	catalog_unref(s->catalog);
 	mem_free(s);
 }
@@ -198,7 +203,9 @@ current_snapshot(struct db *db)
 		s->ts = atomic_load(&db->latest);
 		s->catalog = catalog_ref(db->catalog);
 		s->view = tree_snapshot(db->tree);
-		s->evictions = db->evictions;
+		s->older = db->newest;
+		*(s->older ? &s->older->newer : &db->oldest) = s;
+		db->newest = s;
 		db->current = s;
 	}
 	return snapshot_ref(s);
@@ -250,23 +257,40 @@ snapshot_db(const struct snapshot *s)
 	return s->db;
 }
 
+/* A view that nobody needs is not taken: after it, every change copies nodes. */
 struct tree_snap *
-snapshot_fresh(struct snapshot *s, const struct tree_snap *than)
+snapshot_fresh(struct snapshot *s, const struct tree_snap *than, str key, bool desc)
 {
 	struct db        *db = s->db;
 	struct tree_snap *fresh = NULL;
 
 	mutex_lock_(&db->lock);
 	/* While nothing was committed since, what is in the tree now is the same moment. */
-	if (atomic_load(&db->latest) == s->ts) {
+	if (atomic_load(&db->latest) == s->ts && res_is_known(tree_root(db->tree), key, desc)) {
 		if (s->fresh)
 			tree_snap_unref(db->tree, s->fresh);
 		s->fresh = tree_snapshot(db->tree);
 	}
-	if (s->fresh && s->fresh->version > than->version)
+	if (s->fresh && s->fresh->version > than->version &&
+	    res_is_known(s->fresh->root, key, desc))
 		fresh = tree_snap_ref(s->fresh);
 	db_unlock_and_free(db);
 	return fresh;
+}
+
+bool
+snapshot_peek(struct snapshot *s, str full_key, struct doc **ret)
+{
+	struct entry *at;
+	bool          absent;
+
+	MUTEX_GUARD(&s->db->lock);
+
+	at = res_lookup_at(s->db->tree, full_key, s->ts, &absent);
+	if (absent)
+		return false;
+	*ret = at ? doc_ref(at->doc) : NULL;
+	return true;
 }
 
 void
@@ -283,17 +307,41 @@ db_install_take(struct snapshot *s, str lo, str hi, struct entry **rows, size_t 
 	struct db *db = s->db;
 
 	mutex_lock_(&db->lock);
-	if (db->evictions == s->evictions) {
+	if (evict_allows(&db->evict, s->ts)) {
 		/* Readers at this moment find it in the next snapshot object, or by asking
 		 * for a fresh view. */
 		if (atomic_load(&db->latest) == s->ts)
 			db_forget_current(db);
+		for (size_t i = 0; i < n; i++)
+			evict_recall(&db->evict, rows[i]);
 		res_install_take(db->tree, lo, hi, rows, n);
+		evict_after(db, n + 1);
 	} else {
 		for (size_t i = 0; i < n; i++)
 			entry_free(rows[i]);
 	}
 	db_unlock_and_free(db);
+}
+
+ts_t
+db_oldest_ts(struct db *db)
+{
+	MUTEX_GUARD(&db->lock);
+
+	return db->oldest ? db->oldest->ts : atomic_load(&db->latest);
+}
+
+static status
+out_of_retention(struct err *e)
+{
+	return err_set(e, ST_OUT_OF_RETENTION, "InternalServerError",
+	    "Your request couldn't be completed. Try again later.");
+}
+
+status
+db_check_bound(struct db *db, ts_t at, struct err *e)
+{
+	return at < atomic_load(&db->index_bound) ? out_of_retention(e) : ST_OK;
 }
 
 /* --- pins --- */
@@ -353,8 +401,7 @@ db_snapshot_at(struct db *db, ts_t ts, struct snapshot **ret, struct err *e)
 	}
 	if (ts > latest)
 		return err_internal(e, "timestamp %llu is in the future", (unsigned long long)ts);
-	return err_set(e, ST_OUT_OF_RETENTION, "InternalServerError",
-	    "Your request couldn't be completed. Try again later.");
+	return out_of_retention(e);
 }
 
 void

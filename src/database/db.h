@@ -28,7 +28,8 @@ struct snapshot;
 struct db_opts {
 	const struct os *os;
 	struct store     store;          /* owned by the db from db_open on */
-	size_t           wlog_max_bytes; /* 0: 50 MiB */
+	size_t           wlog_max_bytes; /* 0: 200 MiB */
+	size_t           cache_bytes;    /* of resident ranges (evict.h); 0: no limit */
 	uint8_t          cursor_key[16]; /* seals cursors: key broker label "cursor" */
 	uint8_t          journal_key[16]; /* label "query journal" */
 	str              instance_name;  /* inside cursors; copied */
@@ -45,6 +46,10 @@ void db_close(struct db *db); /* all snapshots released, store thread stopped */
 const struct os *db_os(const struct db *db);
 ts_t db_latest_ts(struct db *db);  /* newest published */
 ts_t db_durable_ts(struct db *db); /* everything up to it survives a crash */
+
+/* Drops up to so many bytes of what is resident, used or not, whatever the budget: tests want to
+ * read it back. */
+void db_evict_now(struct db *db, size_t max_bytes);
 
 /* --- snapshots --- */
 
@@ -133,6 +138,9 @@ struct pending_batch *db_take_batch(struct db *db, size_t max_rows);
  * stop: the outcome is unknown. */
 NODISCARD status db_write_batch(struct db *db, struct pending_batch *b, struct err *e);
 size_t db_pending_commits(struct db *db);
+/* To be called every few seconds while there is nothing to take: writes the promise that all up
+ * to now is known, 5 s after a commit and every hour (spec 03 section 5.9).  Errors as above. */
+NODISCARD status db_idle(struct db *db, struct err *e);
 
 /* Index backfill (spec 03 section 4.6): entries at the documents' own timestamps; queued
  * ahead of any later commit.  Rows are copied.  The index may become readable only when a

@@ -66,6 +66,27 @@ ddl_set_index(struct txn *t, const struct table_info *table, const struct index_
 	return txn_sys_replace(t, id, row, e);
 }
 
+status
+ddl_fill_index(struct txn *t, const struct table_info *table, const struct index_info *ix,
+    bool *ret_was, struct err *e)
+{
+	struct docid id = { .table = TABLE_NO_INDEX, .uid = ix->id };
+	struct doc  *old;
+	struct val   row;
+
+	TRY(txn_sys_get(t, id, &old, e));
+	if (!old)
+		return err_internal(e, "no row of index %.*s", STR_ARG(ix->def.name));
+	row = val_path(doc_val(old), S("config.onDiskState.backfillState.retentionStarted"));
+	*ret_was = val_kind(row) == VAL_BOOL && val_bool(row);
+	if (*ret_was)
+		return ST_OK;
+	catalog_pack_filled_index(ddl_row(t), table->tablet, &ix->def, ix->staged,
+	    lower_bound(t, old));
+	TRY(ddl_row_done(t, &row, e));
+	return txn_sys_replace(t, id, row, e);
+}
+
 static status
 string_val(struct txn *t, struct docid id, struct val *ret, struct err *e)
 {
@@ -109,8 +130,8 @@ ddl_drop_index(struct txn *t, const struct index_info *ix, struct err *e)
 
 /* --- creation --- */
 
-static status
-check_name(str name, struct err *e)
+status
+ddl_check_table_name(str name, struct err *e)
 {
 	if (identifier_check(name, NULL) == ST_OK)
 		return ST_OK;
@@ -120,31 +141,66 @@ check_name(str name, struct err *e)
 	    STR_ARG(name));
 }
 
-/* A number that was asked for (an import's) must be free. */
+status
+ddl_check_table_count(struct txn *t, str name, struct err *e)
+{
+	if (str_starts(name, S("_")) || catalog_count_user_tables(t->catalog) < TABLES_MAX)
+		return ST_OK;
+	return err_set(e, ST_BAD_REQUEST, "TooManyTables", "Number of tables cannot exceed %d.",
+	    TABLES_MAX);
+}
+
+/* " in component a/b", in the arena; empty for the root. */
+static str
+in_component(struct txn *t)
+{
+	struct docid id = { .table = TABLE_NO_COMPONENTS, .uid = t->component };
+	str          path = STR_EMPTY;
+	struct doc  *row;
+	struct val   name, parent;
+
+	for (int depth = 0; depth < 64 && !uid_is_zero(id.uid); depth++) {
+		if (txn_sys_get(t, id, &row, NULL) != ST_OK || !row)
+			break;
+		name = val_get(doc_val(row), S("name"));
+		parent = val_get(doc_val(row), S("parent"));
+		if (val_kind(name) == VAL_STRING)
+			path = arena_fmt(t->arena, "%.*s%s%.*s", STR_ARG(val_str(name)),
+			    path.n ? "/" : "", STR_ARG(path));
+		if (val_kind(parent) != VAL_STRING || id_parse(val_str(parent), &id, NULL) != ST_OK)
+			break;
+	}
+	return path.n ? arena_fmt(t->arena, " in component %.*s", STR_ARG(path)) : STR_EMPTY;
+}
+
+status
+ddl_number_conflict(struct txn *t, str name, const struct table_info *other, struct err *e)
+{
+	str where = in_component(t);
+
+	if (other->system)
+		return err_set(e, ST_BAD_REQUEST, "TableConflict",
+		    "New table `%.*s`%.*s has IDs that conflict with existing system table",
+		    STR_ARG(name), STR_ARG(where));
+	if (other->state != TABLE_ACTIVE)
+		return err_set(e, ST_BAD_REQUEST, "TableConflict",
+		    "New table `%.*s`%.*s has IDs that conflict with existing internal table. "
+		    "Consider importing this table without `_id` fields or import into a new "
+		    "deployment.",
+		    STR_ARG(name), STR_ARG(where));
+	return err_set(e, ST_BAD_REQUEST, "TableConflict",
+	    "New table `%.*s`%.*s has IDs that conflict with existing table `%.*s`%.*s. To delete "
+	    "all existing tables, import with `npx convex import --replace-all`.",
+	    STR_ARG(name), STR_ARG(where), STR_ARG(other->name), STR_ARG(where));
+}
+
+/* A number that was asked for must be free. */
 static status
 check_number(struct txn *t, str name, uint32_t number, struct err *e)
 {
-	const struct table_info *other;
+	const struct table_info *other = catalog_numbered(t->catalog, t->component, number, 0);
 
-	for (size_t i = 0; (other = catalog_table_at(t->catalog, i)); i++) {
-		if (other->number != number || !uid_eq(other->component, t->component))
-			continue;
-		if (other->system)
-			return err_set(e, ST_BAD_REQUEST, "TableConflict",
-			    "New table `%.*s` has IDs that conflict with existing system table",
-			    STR_ARG(name));
-		if (other->state != TABLE_ACTIVE)
-			return err_set(e, ST_BAD_REQUEST, "TableConflict",
-			    "New table `%.*s` has IDs that conflict with existing internal table. "
-			    "Consider importing this table without `_id` fields or import into a "
-			    "new deployment.",
-			    STR_ARG(name));
-		return err_set(e, ST_BAD_REQUEST, "TableConflict",
-		    "New table `%.*s` has IDs that conflict with existing table `%.*s`. To delete "
-		    "all existing tables, import with `npx convex import --replace-all`.",
-		    STR_ARG(name), STR_ARG(other->name));
-	}
-	return ST_OK;
+	return other ? ddl_number_conflict(t, name, other, e) : ST_OK;
 }
 
 static status
@@ -164,23 +220,23 @@ choose_number(struct txn *t, str name, uint32_t *number, struct err *e)
 	return ST_OK;
 }
 
-static status
-insert_table(struct txn *t, str name, uint32_t number, struct err *e)
+status
+ddl_insert_table(struct txn *t, str name, uint32_t number, enum table_state state,
+    struct docid *ret, struct err *e)
 {
 	const struct system_table *sys = system_table_find(name);
 	struct index_def           own[2] = { index_def_by_id(), index_def_by_creation_time() };
 	struct index_def          *defs = own;
 	size_t                     n = COUNT_OF(own);
 	struct val                 row;
-	struct docid               id;
 
-	catalog_pack_table(ddl_row(t), name, number, TABLE_ACTIVE, t->component);
+	catalog_pack_table(ddl_row(t), name, number, state, t->component);
 	TRY(ddl_row_done(t, &row, e));
-	TRY(txn_sys_insert(t, S("_tables"), row, &id, e));
+	TRY(txn_sys_insert(t, S("_tables"), row, ret, e));
 	if (sys)
 		defs = system_table_indexes(t->arena, sys, &n);
 	for (size_t i = 0; i < n; i++)
-		TRY(ddl_insert_index(t, id.uid, &defs[i], INDEX_ENABLED, false, e));
+		TRY(ddl_insert_index(t, ret->uid, &defs[i], INDEX_ENABLED, false, e));
 	return ST_OK;
 }
 
@@ -189,17 +245,16 @@ ddl_ensure_table(struct txn *t, str name, uint32_t number, const struct table_in
     struct err *e)
 {
 	struct ttable *tt = ttable_named(t, t->component, name);
+	struct docid   id;
 
 	if (tt) {
 		*ret = tt->info;
 		return ST_OK;
 	}
-	TRY(check_name(name, e));
-	if (!str_starts(name, S("_")) && catalog_count_user_tables(t->catalog) >= TABLES_MAX)
-		return err_set(e, ST_BAD_REQUEST, "TooManyTables",
-		    "Number of tables cannot exceed %d.", TABLES_MAX);
+	TRY(ddl_check_table_name(name, e));
+	TRY(ddl_check_table_count(t, name, e));
 	TRY(choose_number(t, name, &number, e));
-	TRY(insert_table(t, name, number, e));
+	TRY(ddl_insert_table(t, name, number, TABLE_ACTIVE, &id, e));
 	*ret = catalog_table(t->catalog, t->component, name);
 	must(*ret);
 	return ST_OK;
@@ -276,21 +331,26 @@ check_schemas(struct txn *t, str name, struct err *e)
 }
 
 status
-ddl_delete_table(struct txn *t, str name, struct err *e)
+ddl_discard_table(struct txn *t, const struct table_info *info, struct err *e)
 {
-	struct ttable           *tt = ttable_named(t, t->component, name);
-	const struct table_info *info;
-	struct val               row;
+	struct val row;
 
-	if (!tt || tt->info->system)
-		return err_set(e, ST_BAD_REQUEST, "TableDoesNotExist", "Table '%.*s' not found",
-		    STR_ARG(name));
-	info = tt->info;
-	TRY(check_schemas(t, name, e));
 	for (size_t i = 0; i < info->nindexes; i++)
 		TRY(ddl_drop_index(t, &info->indexes[i], e));
 	catalog_pack_table(ddl_row(t), info->name, info->number, TABLE_DELETING, info->component);
 	TRY(ddl_row_done(t, &row, e));
 	return txn_sys_replace(t, (struct docid){ .table = TABLE_NO_TABLES, .uid = info->tablet },
 	    row, e);
+}
+
+status
+ddl_delete_table(struct txn *t, str name, struct err *e)
+{
+	struct ttable *tt = ttable_named(t, t->component, name);
+
+	if (!tt || tt->info->system)
+		return err_set(e, ST_BAD_REQUEST, "TableDoesNotExist", "Table '%.*s' not found",
+		    STR_ARG(name));
+	TRY(check_schemas(t, name, e));
+	return ddl_discard_table(t, tt->info, e);
 }

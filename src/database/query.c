@@ -18,7 +18,7 @@ index_error(struct err *e, const char *code, const struct query_spec *s, const c
 }
 
 static status
-find_table(struct query *q)
+find_table(struct query *q, struct err *e)
 {
 	str backing = q->spec->table;
 
@@ -27,6 +27,8 @@ find_table(struct query *q)
 		return ST_OK;
 	}
 	q->virt = virtual_named(q->spec->table, &backing);
+	if (q->virt)
+		TRY(virtual_check_npm(q->npm, e));
 	if (q->t->system)
 		q->table = ttable_system(q->t, backing);
 	else if (q->virt != VIRTUAL_NONE)
@@ -102,7 +104,7 @@ compile(struct query *q, struct err *e)
 		return err_set(e, ST_BAD_REQUEST, "SearchIndexesUnavailable",
 		    "Search indexes are not available on this server: cannot query %.*s.%.*s",
 		    STR_ARG(s->table), STR_ARG(s->index));
-	TRY(find_table(q));
+	TRY(find_table(q, e));
 	TRY(find_index(q, e));
 	if (!q->index)
 		return ST_OK;
@@ -119,6 +121,7 @@ query_open(struct txn *t, const struct query_spec *spec, struct query **ret, str
 	q->t = t;
 	q->spec = spec;
 	q->desc = spec->desc;
+	q->npm = t->npm;
 	TRY(compile(q, e));
 	if (spec->nops)
 		q->left = ARENA_ARRAY(t->arena, uint64_t, spec->nops);
@@ -204,7 +207,7 @@ pull(struct query *q, struct doc **ret, struct err *e)
 		return ST_OK;
 	}
 	TRY(txn_charge_read(q->t, q->table->info, *ret, e));
-	return q->virt ? virtual_doc(q->t, q->virt, *ret, ret, e) : ST_OK;
+	return q->virt ? virtual_doc(q->t, q->virt, q->npm, *ret, ret, e) : ST_OK;
 }
 
 static status

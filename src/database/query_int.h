@@ -16,6 +16,7 @@ struct query {
 	struct ttable           *table;   /* NULL: no such table, so no rows */
 	const struct index_info *index;
 	enum virtual_kind        virt;
+	enum npm_age             npm;     /* of who opened it */
 	struct key_range         range;   /* what is left to read, lo >= hi: nothing */
 	struct tscan             scan;
 	bool                     desc;    /* the spec may be gone when the rest is recorded */

@@ -28,11 +28,25 @@ put_mark(struct tree *t, str key, enum entry_kind kind, bool gap)
 }
 
 static void
+keep_heat(struct entry *e, const struct entry *from)
+{
+	atomic_init(&e->heat, atomic_load_explicit(&from->heat, memory_order_relaxed));
+}
+
+static void
 set_gap(struct tree *t, const struct entry *e, bool gap)
 {
-	struct doc *doc = e->doc ? doc_ref(e->doc) : NULL;
+	struct doc   *doc = e->doc ? doc_ref(e->doc) : NULL;
+	struct entry *again = entry_new_take(entry_key(e), (enum entry_kind)e->kind, gap, doc);
 
-	tree_put_take(t, entry_new_take(entry_key(e), (enum entry_kind)e->kind, gap, doc));
+	keep_heat(again, e);
+	tree_put_take(t, again);
+}
+
+void
+res_open(struct tree *t, const struct entry *e)
+{
+	set_gap(t, e, true);
 }
 
 void
@@ -71,6 +85,8 @@ res_put_take(struct tree *t, struct entry *e)
 
 	must(at && same_index(entry_key(at), entry_key(e)));
 	e->gap = at->gap; /* its own from before, or that of the range it splits */
+	if (str_eq(entry_key(at), entry_key(e)))
+		keep_heat(e, at);
 	tree_put_take(t, e);
 }
 
@@ -123,7 +139,8 @@ open_segment(struct install *in, const struct entry *at, bool has_before, bool b
 {
 	str pos = buf_str(&in->pos), key = entry_key(at);
 
-	if (is_successor(key, pos) || str_eq(key, pos)) {
+	/* The key of a mark is part of the range behind it: right after it is inside. */
+	if (str_eq(key, pos) || (at->kind != ENTRY_MARK && is_successor(key, pos))) {
 		if (at->kind != ENTRY_DOC && has_before && !before_gap)
 			must(tree_del(in->t, key));
 		else
@@ -221,19 +238,48 @@ res_install_take(struct tree *t, str lo, str hi, struct entry **rows, size_t n)
 
 /* --- readers --- */
 
-struct entry *
-res_lookup(const struct node *root, str key, bool *ret_absent)
+static struct entry *
+decide(struct entry *at, str key, bool *ret_absent)
 {
-	struct cursor c;
-	struct entry *at = cursor_le(&c, root, key);
-
 	*ret_absent = false;
 	if (!at || !same_index(entry_key(at), key))
 		return NULL;
+	entry_touch(at);
 	if (at->kind != ENTRY_MARK && str_eq(entry_key(at), key))
 		return at->kind == ENTRY_DOC ? at : NULL;
 	*ret_absent = at->gap;
 	return NULL;
+}
+
+struct entry *
+res_lookup(const struct node *root, str key, bool *ret_absent)
+{
+	struct cursor c;
+
+	return decide(cursor_le(&c, root, key), key, ret_absent);
+}
+
+struct entry *
+res_lookup_at(const struct tree *t, str key, ts_t ts, bool *ret_absent)
+{
+	struct cursor c;
+	struct entry *at = cursor_le(&c, tree_root(t), key);
+
+	if (at && cursor_changed(&c) <= ts)
+		return decide(at, key, ret_absent);
+	*ret_absent = true;
+	return NULL;
+}
+
+bool
+res_is_known(const struct node *root, str key, bool before)
+{
+	struct cursor c;
+	struct entry *at = before ? cursor_lt(&c, root, key) : cursor_le(&c, root, key);
+
+	if (!at || !same_index(entry_key(at), key))
+		return false;
+	return !at->gap || (!before && at->kind != ENTRY_MARK && str_eq(entry_key(at), key));
 }
 
 void

@@ -31,14 +31,21 @@ bool res_drop_index(struct tree *t, str prefix, size_t max);
 /* The index must exist.  Takes the entry; sets its gap flag. */
 void res_put_take(struct tree *t, struct entry *e);
 void res_remove(struct tree *t, str key);
+/* The range behind the entry is not in memory any more. */
+void res_open(struct tree *t, const struct entry *e);
 /* What the store said about [lo, hi): `rows`, ascending, and nothing else.  What the tree
  * knows already wins.  Takes the rows.  lo is not before the index's first possible key. */
 void res_install_take(struct tree *t, str lo, str hi, struct entry **rows, size_t n);
 
 /* --- readers --- */
 
-/* The entry that decides about `key`: a DOC at it, else NULL.  *ret_absent: ask the store. */
+/* The entry that decides about `key`: a DOC at it, else NULL.  *ret_absent: ask the store.
+ * Warms it. */
 struct entry *res_lookup(const struct node *root, str key, bool *ret_absent);
+/* The same in the present state, as far as that tells about the moment `ts`. */
+struct entry *res_lookup_at(const struct tree *t, str key, ts_t ts, bool *ret_absent);
+/* Is the range that begins at `key` (before: that ends there) in memory? */
+bool          res_is_known(const struct node *root, str key, bool before);
 bool          same_index(str a, str b);
 
 /* Aborts on entries that say nothing or contradict each other; for tests. */

@@ -14,11 +14,16 @@
  */
 #include "base/mem.h"
 #include "database/db_int.h"
+#include "runtime/metrics.h"
+#include "runtime/pause.h"
 #include "value/sortkey.h"
 
 #define LOAD_MIN     100
 #define LOAD_MAX     2048
 #define INSTALL_ROWS 32 /* per turn at the db's lock */
+
+static struct metric loads = METRIC_COUNTER("fresnel_cache_loads_total",
+    "ranges and keys that were not in memory and read from the store");
 
 struct row {
 	str         key; /* full, in the arena */
@@ -112,6 +117,7 @@ install(struct scan *sc, size_t from, str lo, str hi)
 			if (i + 1 == take && done + take < n)
 				end = successor(sc->arena, r->key);
 		}
+		pause_point("scan: loaded");
 		db_install_take(sc->s, lo, end, rows, take);
 		lo = end;
 		done += take;
@@ -150,9 +156,12 @@ load(struct scan *sc, str lo, str hi, str *ret_end, struct err *e)
 	q.limit = sc->size_hint < LOAD_MIN ? LOAD_MIN
 	    : sc->size_hint > LOAD_MAX     ? LOAD_MAX
 	                                   : sc->size_hint;
+	metric_add(&loads, 1);
 	store_bounds(&q, sc->prefix, lo, hi);
 	store_rows_init(&got);
 	st = store_scan(&sc->s->db->store, &q, &got, e);
+	if (st == ST_OK)
+		st = db_check_bound(sc->s->db, sc->s->ts, e);
 	if (st != ST_OK)
 		goto out;
 	buf_init(&key, BUF_MAX_DEFAULT);
@@ -180,11 +189,11 @@ out:
 	return st;
 }
 
-/* Switches to a fresher view if there is one. */
+/* Switches to a fresher view if that brings the scan on. */
 static bool
 refresh(struct scan *sc)
 {
-	struct tree_snap *v = snapshot_fresh(sc->s, sc->view);
+	struct tree_snap *v = snapshot_fresh(sc->s, sc->view, sc->desc ? sc->hi : sc->lo, sc->desc);
 
 	if (!v)
 		return false;
@@ -269,6 +278,7 @@ step_asc(struct scan *sc, struct entry **ret_e, struct err *e)
 			sc->done = true;
 			return ST_OK;
 		}
+		entry_touch(sc->at);
 		if (str_eq(entry_key(sc->at), sc->lo) && sc->at->kind != ENTRY_MARK) {
 			*ret_e = sc->at;
 			return ST_OK;
@@ -288,6 +298,10 @@ step_asc(struct scan *sc, struct entry **ret_e, struct err *e)
 	sc->cursor = peek;
 	sc->at = *ret_e = next;
 	sc->done = !next;
+	if (next) {
+		cursor_prefetch(&sc->cursor, false);
+		entry_touch(next);
+	}
 	return ST_OK;
 }
 
@@ -310,6 +324,7 @@ step_desc(struct scan *sc, struct entry **ret_e, struct err *e)
 		if (str_cmp(start, sc->hi) < 0)
 			return cross_gap(sc, start, sc->hi, e);
 	}
+	entry_touch(at); /* before the range, it is what says that nothing is in it */
 	if (str_cmp(entry_key(at), sc->lo) < 0) {
 		sc->done = true;
 		return ST_OK;
@@ -318,6 +333,8 @@ step_desc(struct scan *sc, struct entry **ret_e, struct err *e)
 	sc->hi = entry_key(at);
 	sc->at = cursor_prev(&sc->cursor);
 	sc->done = !sc->at;
+	if (sc->at)
+		cursor_prefetch(&sc->cursor, true);
 	return ST_OK;
 }
 
@@ -378,10 +395,14 @@ load_one(struct snapshot *s, const struct table_info *t, const struct index_info
 	buf_init(&end, BUF_MAX_DEFAULT);
 	buf_add(&end, key);
 	buf_add_byte(&end, 0);
+	metric_add(&loads, 1);
 	store_bounds(&q, str_head(key, INDEX_PREFIX), key, buf_str(&end));
 	store_rows_init(&got);
 	st = store_scan(&s->db->store, &q, &got, e);
+	if (st == ST_OK)
+		st = db_check_bound(s->db, s->ts, e);
 	if (st == ST_OK) {
+		pause_point("get: loaded");
 		*ret = got.rows.n ? doc_ref(got.rows.v[0].doc) : NULL;
 		if (*ret)
 			row = entry_new_take(key, ENTRY_DOC, false, doc_ref(*ret));
@@ -396,20 +417,11 @@ status
 snapshot_get(struct snapshot *s, const struct table_info *t, const struct index_info *ix,
     str full_key, struct doc **ret, struct err *e)
 {
-	bool              absent;
-	struct entry     *at = res_lookup(s->view->root, full_key, &absent);
-	struct tree_snap *fresh;
+	bool          absent;
+	struct entry *at = res_lookup(s->view->root, full_key, &absent);
 
-	if (absent && (fresh = snapshot_fresh(s, s->view)) != NULL) {
-		at = res_lookup(fresh->root, full_key, &absent);
-		if (at)
-			doc_ref(at->doc);
-		snapshot_release_view(s->db, fresh);
-		if (!absent) {
-			*ret = at ? at->doc : NULL;
-			return ST_OK;
-		}
-	}
+	if (absent && snapshot_peek(s, full_key, ret))
+		return ST_OK;
 	if (absent)
 		return load_one(s, t, ix, full_key, ret, e);
 	*ret = at ? doc_ref(at->doc) : NULL;

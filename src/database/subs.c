@@ -9,7 +9,7 @@
  * A subscription is one block with its items inside; an item is in the tree or in the hash
  * exactly while its subscription lives.
  *
- * Thread: the core thread.  Memory: see subs.h.
+ * Thread: the loop thread.  Memory: see subs.h.
  */
 #include "database/subs.h"
 

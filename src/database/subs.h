@@ -7,7 +7,7 @@
  * Invariant: a range is in the index exactly while its subscription is live; subs_check()
  * proves it and runs after each step in simulation.
  *
- * Thread: the core thread.  Memory: holds a reference to each read set.
+ * Thread: the loop thread.  Memory: holds a reference to each read set.
  */
 #ifndef DATABASE_SUBS_H
 #define DATABASE_SUBS_H

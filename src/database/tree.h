@@ -12,12 +12,19 @@
  *
  * Freed memory collects in the tree's trash, so that the owner can free it outside its lock.
  *
+ * For the owner who drops entries to save memory (evict.c), the tree counts the bytes that it
+ * holds, dead versions included, readers leave marks on the entries that they use, and each
+ * leaf knows the newest commit that changed the ranges beginning in it.  A key that a commit
+ * removed is gone without a trace; what knows of it is the leaf of the entry before.
+ *
  * Thread: all functions under the owner's lock, except cursors and tree_find_le() on the root
  *         of a snapshot that the caller holds, and tree_trash_free().
  * Memory: an entry holds one reference to its document.
  */
 #ifndef DATABASE_TREE_H
 #define DATABASE_TREE_H
+
+#include <stdatomic.h>
 
 #include "base/str.h"
 #include "base/vec.h"
@@ -32,13 +39,27 @@ enum entry_kind {
 };
 
 struct entry {
-	uint64_t    birth; /* version; set by tree_put */
-	struct doc *doc;   /* ENTRY_DOC: one reference */
-	uint32_t    n;     /* bytes of key */
-	uint8_t     kind;
-	bool        gap;   /* the range from here to the next entry is not in memory */
-	char        key[];
+	uint64_t        birth; /* version; set by tree_put */
+	struct doc     *doc;   /* ENTRY_DOC: one reference */
+	uint32_t        n;     /* bytes of key */
+	uint8_t         kind : 7;
+	bool            gap : 1; /* the range from here to the next entry is not in memory */
+	_Atomic uint8_t heat;  /* 0: nobody asked for it lately */
+	char            key[];
 };
+
+#define ENTRY_HEAT_MAX 3
+
+/* A reader used what it says.  Warm entries are not written to, so that readers of the same
+ * entry do not fight for its cache line. */
+static inline void
+entry_touch(struct entry *e)
+{
+	uint8_t heat = atomic_load_explicit(&e->heat, memory_order_relaxed);
+
+	if (heat < ENTRY_HEAT_MAX)
+		atomic_store_explicit(&e->heat, (uint8_t)(heat + 1), memory_order_relaxed);
+}
 
 static inline str
 entry_key(const struct entry *e)
@@ -56,6 +77,7 @@ struct node;
 struct tree_garbage {
 	uintptr_t what; /* pointer; lowest bit set: a node */
 	uint64_t  birth;
+	size_t    bytes;
 };
 
 struct tree_trash {
@@ -73,8 +95,15 @@ struct tree_snap {
 struct tree *tree_new(void);
 void         tree_free(struct tree *t); /* every snapshot released */
 size_t       tree_count(const struct tree *t);
+/* What nodes, entries and their documents take, as malloc rounds it: those of the newest
+ * version, and those that wait for older snapshots or in the trash. */
+size_t       tree_live_bytes(const struct tree *t);
+size_t       tree_dead_bytes(const struct tree *t);
 
 /* --- the writer --- */
+
+/* The changes that follow belong to the commit at `ts`; 0: they only move what is known. */
+void tree_stamp(struct tree *t, ts_t ts);
 
 /* Adds the entry or replaces the one with its key.  Takes ownership. */
 void tree_put_take(struct tree *t, struct entry *e);
@@ -88,7 +117,27 @@ void              tree_snap_unref(struct tree *t, struct tree_snap *s);
 
 /* Moves what can be freed into *ret (empty before). */
 void tree_take_trash(struct tree *t, struct tree_trash *ret);
-void tree_trash_free(struct tree_trash *trash);
+void tree_trash_free(struct tree *t, struct tree_trash *trash); /* any thread */
+
+/* --- thinning out --- */
+
+#define TREE_LEAF_MAX 48
+
+struct tree_leaf {
+	size_t               n;
+	struct entry *const *v;       /* valid until the next change */
+	ts_t                 changed; /* by commits at or before */
+};
+
+/* The leaf of the first entry >= key; false: there is none. */
+bool tree_leaf_ge(const struct tree *t, str key, struct tree_leaf *ret);
+/* The leaf of the last entry < key. */
+bool tree_leaf_lt(const struct tree *t, str key, struct tree_leaf *ret);
+/* Drops the entries of one leaf whose bits are set in `drop` and marks those in `open` as
+ * followed by a gap (new entries take their places).  `key` lies in the leaf. */
+void tree_thin(struct tree *t, str key, uint64_t drop, uint64_t open);
+/* What dropping it frees: with its document if no other entry holds that. */
+size_t entry_bytes(const struct entry *e);
 
 /* Aborts if the structure is broken; for tests.  Counts nodes in *ret_nodes. */
 void tree_check(const struct tree *t, size_t *ret_nodes, size_t *ret_depth);
@@ -109,5 +158,9 @@ struct entry *cursor_lt(struct cursor *c, const struct node *root, str key); /* 
 struct entry *cursor_ge(struct cursor *c, const struct node *root, str key); /* first >= key */
 struct entry *cursor_next(struct cursor *c);
 struct entry *cursor_prev(struct cursor *c);
+/* A scan will go on from here in this direction. */
+void cursor_prefetch(const struct cursor *c, bool back);
+/* The newest commit that changed the ranges of the leaf under the cursor. */
+ts_t cursor_changed(const struct cursor *c);
 
 #endif

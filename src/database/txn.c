@@ -142,6 +142,12 @@ txn_set_limits(struct txn *t, const struct txn_limits *l)
 	return old;
 }
 
+void
+txn_set_npm(struct txn *t, enum npm_age age)
+{
+	t->npm = age;
+}
+
 struct readlog *
 txn_reads(struct txn *t)
 {
@@ -159,6 +165,8 @@ txn_note_scheduled(struct txn *t, uint64_t args_bytes, struct err *e)
 {
 	t->usage.functions_scheduled++;
 	t->usage.scheduled_args_bytes += args_bytes;
+	if (args_bytes > t->usage.scheduled_args_largest)
+		t->usage.scheduled_args_largest = args_bytes;
 	if (t->usage.functions_scheduled > t->limits.functions_scheduled)
 		return err_set(e, ST_BAD_REQUEST, "TooManyFunctionsScheduled",
 		    "Too many functions scheduled by this mutation (limit: %llu)",
@@ -266,6 +274,8 @@ txn_commit(struct txn *t, ts_t *ret_ts, struct conflict *ret_conflict, struct er
 		*ret_ts = txn_ts(t);
 		return ST_OK;
 	}
+	if (t->claimed)
+		TRY(import_check_claims(t, ret_conflict, e));
 	c.writes = ARENA_ARRAY(t->arena, struct write, t->active);
 	for (size_t i = 0; i < t->writes.n; i++)
 		if (t->writes.v[i]->cur)

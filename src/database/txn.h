@@ -19,6 +19,10 @@ struct txn_usage {
 	uint64_t bytes_read, docs_read, intervals;
 	uint64_t bytes_written, docs_written;
 	uint64_t functions_scheduled, scheduled_args_bytes;
+	/* Of one call, for warnings. */
+	uint64_t     scheduled_args_largest;
+	uint64_t     largest_doc_bytes; /* written */
+	struct docid largest_doc;
 };
 
 struct txn_limits {
@@ -39,6 +43,10 @@ struct txn_opts {
 	str              writer;    /* function path, for conflict reports; copied */
 };
 
+/* The npm package that a caller was bundled with, by what changed since (spec 03 section 3.1):
+ * before 1.9.0 _storage tells its hashes in hex, before 1.6.1 there are no virtual tables. */
+enum npm_age { NPM_CURRENT, NPM_BEFORE_1_9, NPM_BEFORE_1_6_1 };
+
 struct txn;
 
 struct txn *txn_begin(const struct txn_opts *opts);
@@ -54,6 +62,8 @@ const struct txn_usage  *txn_usage(struct txn *t);
 const struct txn_limits *txn_limits(const struct txn *t);
 /* For a nested call's budget (spec 03 section 5.5); returns the limits that it replaced. */
 struct txn_limits txn_set_limits(struct txn *t, const struct txn_limits *l);
+/* For the operations that follow, until it is set again; a query keeps what it was opened with. */
+void             txn_set_npm(struct txn *t, enum npm_age age);
 struct readlog  *txn_reads(struct txn *t);
 bool             txn_has_writes(const struct txn *t);
 

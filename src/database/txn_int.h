@@ -56,6 +56,13 @@ struct undo {
 	bool                   on;
 };
 
+/* An id that came with its document: nobody may have had it before. */
+struct claimed_id {
+	const struct claimed_id *next;
+	struct uid               tablet;
+	struct docid             id;
+};
+
 struct query;
 
 struct txn {
@@ -70,6 +77,8 @@ struct txn {
 	VEC(struct catalog *) undone;
 	bool             writable, system;
 	struct uid       component;
+	struct uid       mounted; /* the last component that was found to be so */
+	enum npm_age     npm;
 	str              writer;
 
 	struct readlog reads;
@@ -87,6 +96,7 @@ struct txn {
 	VEC(struct undo)     undo;
 	struct txn_mark     *mark;    /* innermost; NULL: none */
 	struct query        *queries; /* open ones */
+	const struct claimed_id *claimed;
 
 	struct txn_usage  usage;
 	struct txn_limits limits;
@@ -187,6 +197,9 @@ NODISCARD status txn_check_doc(const struct doc *d, struct err *e);
 /* A size with a binary unit, in `ret`. */
 const char *bytes_text(uint64_t n, char *ret, size_t cap);
 
+/* At the commit: DocumentExists, DocumentDeleted; OCC if it is not known yet (import.c). */
+NODISCARD status import_check_claims(struct txn *t, struct conflict *ret_conflict, struct err *e);
+
 /* --- schemas: txn_schema.c --- */
 
 /* Fails if the active schema refuses the document; fails the pending schema if that does. */
@@ -198,9 +211,11 @@ NODISCARD status txn_fail_schema(struct txn *t, const struct schema_info *s, str
 
 /* --- virtual tables: virtual.c --- */
 
+/* Callers with a package that did not know virtual tables yet are told to upgrade. */
+NODISCARD status virtual_check_npm(enum npm_age age, struct err *e);
 /* What applications see of a backing document (spec 03 section 3.1); held. */
-NODISCARD status virtual_doc(struct txn *t, enum virtual_kind kind, struct doc *backing,
-    struct doc **ret, struct err *e);
+NODISCARD status virtual_doc(struct txn *t, enum virtual_kind kind, enum npm_age age,
+    struct doc *backing, struct doc **ret, struct err *e);
 
 /* --- system face, without the lookup by name --- */
 

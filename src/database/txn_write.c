@@ -25,11 +25,31 @@ system_table_error(struct err *e, const char *text)
 	return err_set(e, ST_BAD_REQUEST, "SystemTableError", "%s", text);
 }
 
+/* The data of a component that the app no longer mounts may be looked at only. */
 static status
-check_writable(const struct txn *t, const char *method, struct err *e)
+check_mounted(struct txn *t, struct err *e)
+{
+	struct docid id = { .table = TABLE_NO_COMPONENTS, .uid = t->component };
+	struct val   state;
+	struct doc  *row;
+
+	if (uid_is_zero(t->component) || uid_eq(t->component, t->mounted))
+		return ST_OK;
+	TRY(txn_sys_get(t, id, &row, e));
+	state = row ? val_get(doc_val(row), S("state")) : VAL_NONE;
+	if (val_kind(state) == VAL_STRING && str_eq(val_str(state), S("unmounted")))
+		return err_set(e, ST_BAD_REQUEST, "UnmountedComponent",
+		    "Cannot perform write operations in an unmounted component. Make sure your "
+		    "component is installed in your `convex.config.ts` file.");
+	t->mounted = t->component;
+	return ST_OK;
+}
+
+static status
+check_writable(struct txn *t, const char *method, struct err *e)
 {
 	if (t->writable)
-		return ST_OK;
+		return check_mounted(t, e);
 	return err_set(e, ST_BAD_REQUEST, "ReadOnlyTransaction",
 	    "`%s` is not allowed here: queries cannot write to the database", method);
 }
@@ -119,12 +139,14 @@ txn_get(struct txn *t, str table, str id, bool is_system, struct doc **ret, stru
 	}
 	TRY(check_side(t, x.name, is_system, e));
 	TRY(check_named_table(&x, table, method, e));
+	if (x.kind)
+		TRY(virtual_check_npm(t->npm, e));
 	TRY(read_target(t, &x, &d, e));
 	if (!d)
 		return ST_OK;
 	TRY(txn_charge_read(t, x.table->info, d, e));
 	if (x.kind && !(t->system && !is_system))
-		return virtual_doc(t, x.kind, d, ret, e);
+		return virtual_doc(t, x.kind, t->npm, d, ret, e);
 	*ret = d;
 	return ST_OK;
 }
@@ -134,10 +156,15 @@ txn_get(struct txn *t, str table, str id, bool is_system, struct doc **ret, stru
 static status
 charge_write(struct txn *t, const struct doc *d, struct err *e)
 {
-	char text[32];
+	char   text[32];
+	size_t bytes = d ? val_size(doc_val(d)) : 0;
 
 	t->usage.docs_written++;
-	t->usage.bytes_written += d ? val_size(doc_val(d)) : 0;
+	t->usage.bytes_written += bytes;
+	if (bytes > t->usage.largest_doc_bytes) {
+		t->usage.largest_doc_bytes = bytes;
+		t->usage.largest_doc = d->id;
+	}
 	if (t->usage.docs_written > t->limits.docs_written)
 		return err_set(e, ST_PAGINATION_LIMIT, "TooManyWrites",
 		    "Too many writes in a single function execution (limit: %llu)",
@@ -336,48 +363,4 @@ txn_normalize_id(struct txn *t, str table, str id, bool *ret_ok, char ret[ID_TEX
 	id_format(parsed, ret);
 	*ret_ok = true;
 	return ST_OK;
-}
-
-/* Free of limits: the answer is a number, whatever it took. */
-static status
-count_rows(struct txn *t, struct ttable *tt, double *ret, struct err *e)
-{
-	struct buf   lo, hi;
-	struct tscan s;
-	struct doc  *d = NULL;
-	double       n = 0;
-	str          key;
-	status       st;
-
-	buf_init(&lo, BUF_MAX_DEFAULT);
-	buf_init(&hi, BUF_MAX_DEFAULT);
-	index_prefix(&lo, tt->info->by_id);
-	buf_add(&hi, buf_str(&lo));
-	buf_add_byte(&hi, 0xff);
-	readlog_add(&t->reads, buf_str(&lo), buf_str(&hi));
-	tscan_open(&s, t, tt, tt->info->by_id, buf_str(&lo), buf_str(&hi), false, 1024);
-	s.borrow = true;
-	while ((st = tscan_next(&s, &key, &d, e)) == ST_OK && d)
-		n++;
-	tscan_close(&s);
-	buf_clear(&lo);
-	buf_clear(&hi);
-	if (st == ST_OK)
-		*ret = n;
-	return st;
-}
-
-status
-txn_count(struct txn *t, str table, double *ret, struct err *e)
-{
-	str            backing = table;
-	struct ttable *tt;
-
-	if (identifier_check(table, e) != ST_OK)
-		return bad_argument(e, "table", "db.count");
-	*ret = 0;
-	if (str_starts(table, S("_")) && !virtual_named(table, &backing) && !t->system)
-		return ST_OK;
-	tt = t->system ? ttable_system(t, backing) : ttable_named(t, t->component, backing);
-	return tt ? count_rows(t, tt, ret, e) : ST_OK;
 }

@@ -19,7 +19,7 @@ pack_system_fields(struct pack *p, struct val backing)
 }
 
 static void
-pack_storage(struct pack *p, struct val row)
+pack_storage(struct pack *p, struct val row, enum npm_age age)
 {
 	struct val sha256 = val_get(row, S("sha256")), type = val_get(row, S("contentType"));
 	struct val size = val_get(row, S("size"));
@@ -32,7 +32,7 @@ pack_storage(struct pack *p, struct val row)
 		pack_null(p);
 	buf_init(&b, BUF_MAX_DEFAULT);
 	if (val_kind(sha256) == VAL_BYTES)
-		enc_base64(&b, val_str(sha256));
+		(age == NPM_CURRENT ? enc_base64 : enc_hex)(&b, val_str(sha256));
 	pack_key(p, S("sha256"));
 	pack_str(p, buf_str(&b));
 	buf_clear(&b);
@@ -114,8 +114,17 @@ pack_scheduled(struct txn *t, struct pack *p, struct val row, struct err *e)
 }
 
 status
-virtual_doc(struct txn *t, enum virtual_kind kind, struct doc *backing, struct doc **ret,
-    struct err *e)
+virtual_check_npm(enum npm_age age, struct err *e)
+{
+	if (age != NPM_BEFORE_1_6_1)
+		return ST_OK;
+	return err_set(e, ST_BAD_REQUEST, "InvalidClientVersion",
+	    "Upgrade to NPM version 1.6.1 or above to access system tables");
+}
+
+status
+virtual_doc(struct txn *t, enum virtual_kind kind, enum npm_age age, struct doc *backing,
+    struct doc **ret, struct err *e)
 {
 	struct pack p;
 	struct val  row = doc_val(backing), v;
@@ -126,7 +135,7 @@ virtual_doc(struct txn *t, enum virtual_kind kind, struct doc *backing, struct d
 	pack_object(&p);
 	pack_system_fields(&p, row);
 	if (kind == VIRTUAL_STORAGE)
-		pack_storage(&p, row);
+		pack_storage(&p, row, age);
 	else
 		st = pack_scheduled(t, &p, row, e);
 	if (st == ST_OK) {

@@ -16,7 +16,6 @@
 #define SECOND      ((ts_t)1000000000)
 #define KEEP_ALWAYS (30 * SECOND)
 #define KEEP_AT_MOST (300 * SECOND)
-#define BYTES_HARD  4 /* times max_bytes: then even the young ones go */
 
 struct wlog {
 	VEC(struct wlog_record *) log;
@@ -37,7 +36,7 @@ wlog_record_new(str writer, size_t nwrites, size_t nkeys, size_t key_bytes, char
 	r = mem_alloc(bytes);
 	memset(r, 0, sizeof *r);
 	r->refs = 1;
-	r->bytes = bytes;
+	r->bytes = mem_chunk(bytes) + sizeof r; /* and its place in the log */
 	r->nwrites = nwrites;
 	r->nkeys = nkeys;
 	r->keys = (struct wlog_key *)(r + 1);
@@ -101,8 +100,8 @@ forget(struct wlog *w, ts_t now)
 		struct wlog_record *r = w->log.v[w->first];
 		ts_t                age = now - r->ts;
 
-		if (w->bytes <= w->max_bytes * BYTES_HARD &&
-		    (age < KEEP_ALWAYS || (age < KEEP_AT_MOST && w->bytes <= w->max_bytes)))
+		if (w->bytes <= w->max_bytes &&
+		    (age < KEEP_ALWAYS || (age < KEEP_AT_MOST && w->bytes <= w->max_bytes / 4)))
 			break;
 		w->floor = r->ts;
 		w->bytes -= r->bytes;

@@ -2,12 +2,12 @@
  *
  * One immutable record per commit, in timestamp order: the full keys that it changed and, for
  * reports, which document and function.  A record is kept for 30 s, then until it is 300 s old
- * or the log exceeds its bytes; at four times its bytes it forgets even younger ones, whose
- * transactions then start again.
+ * or the log takes more than a quarter of its bytes; when they are used up, it forgets even younger
+ * ones, whose transactions then start again.
  *
  * Thread: the log itself under the db's lock; records are reference-counted and may be read
  *         anywhere, so that long checks happen outside the lock on a slice of references.
- * Memory: one block per record, bounded by four times max_bytes.
+ * Memory: one block per record, together at most max_bytes.
  * Format: none; nothing here is written to disk.
  */
 #ifndef DATABASE_WLOG_H

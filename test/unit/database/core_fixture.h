@@ -25,6 +25,7 @@ struct fixture {
 	uint64_t            now;   /* ns */
 	uint64_t            random;
 	struct uid          tablet;
+	size_t              cache_bytes; /* from the next start on */
 };
 
 #define FX_START ((uint64_t)1700000000000000000)
@@ -59,7 +60,8 @@ fx_keep_open(void *self)
 static inline void
 fx_start(struct fixture *f)
 {
-	struct db_opts o = { .os = &f->os, .store = { &f->kept, f->store.self } };
+	struct db_opts o = { .os = &f->os, .store = { &f->kept, f->store.self },
+		.cache_bytes = f->cache_bytes };
 	struct err     e = err_in(NULL);
 
 	if (db_open(&o, &f->db, &e) != ST_OK) {

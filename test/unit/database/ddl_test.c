@@ -641,6 +641,61 @@ TEST(a_new_index_misses_no_write)
 	fix_close(&f);
 }
 
+static bool
+note_state(void *arg, struct doc *d)
+{
+	struct buf *b = arg;
+	struct val  state = val_path(doc_val(d), S("config.onDiskState"));
+
+	if (!str_eq(val_str(val_get(doc_val(d), S("descriptor"))), S("i")))
+		return true;
+	state = val_get(state, S("backfillState"));
+	buf_reset(b);
+	if (val_kind(state) == VAL_OBJECT)
+		buf_addz(b, val_bool(val_get(state, S("retentionStarted"))) ? "filled" : "filling");
+	else
+		buf_addz(b, "done");
+	return true;
+}
+
+/* Section 4.6: Backfilling, the same with retentionStarted when all entries are there, and
+ * Backfilled2; staged indexes alike. */
+TEST(backfills_go_through_their_states)
+{
+	static const char *const wanted[] = { ANY(IX("i", "\"a\""), ""),
+		ANY("", IX("i", "\"a\"")) };
+
+	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+		struct fix  f;
+		struct buf  state, seen;
+		struct txn *t;
+		bool        more = true;
+
+		fix_open(&f);
+		insert(&f, "t", "{\"a\":1}");
+		(void)start_push(&f, wanted[i], NULL);
+		buf_init(&state, 100);
+		buf_init(&seen, 1000);
+		while (more) {
+			t = system_txn(&f);
+			CHECK_EQ(txn_sys_each(t, S("_index"), S("by_id"), NULL, 0, note_state,
+				     &state, &f.err),
+			    ST_OK);
+			txn_free(t);
+			if (!str_ends(buf_str(&seen), buf_str(&state))) {
+				buf_addz(&seen, " ");
+				buf_add(&seen, buf_str(&state));
+			}
+			CHECK_EQ(ddl_background_step(f.db, &more, &f.err), ST_OK);
+			fix_pump(&f);
+		}
+		CHECK_STRZ(buf_str(&seen), " filling filled done");
+		buf_clear(&state);
+		buf_clear(&seen);
+		fix_close(&f);
+	}
+}
+
 /* An index on a table without documents needs no backfill. */
 TEST(empty_tables_need_no_backfill)
 {
@@ -843,5 +898,5 @@ TEST_RUN(T(active_schema_is_enforced), T(existing_documents_are_validated),
     T(deleted_tables_disappear), T(index_preparation), T(pushes_without_schema),
     T(finish_needs_prepared_indexes), T(queries_during_a_push), T(pushes_invalidate_queries),
     T(a_new_index_misses_no_write), T(empty_tables_need_no_backfill), T(backfill_under_fire),
-    T(background_work_survives_restarts),
+    T(background_work_survives_restarts), T(backfills_go_through_their_states),
     T(search_indexes_hold_nothing_yet))

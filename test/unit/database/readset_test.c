@@ -21,6 +21,8 @@ TEST(intervals_merge)
 		{ "touching", "c-e a-c", "a-e" },
 		{ "inside", "a-z c-d", "a-z" },
 		{ "the same twice", "b-c b-c", "b-c" },
+		{ "the wider one second", "b-c b-d", "b-d" },
+		{ "the longer one second", "a-d c-d", "a-d" },
 		{ "empty", "c-c d-b", "" },
 		{ "bridged later", "a-b e-f b-e", "a-f" },
 	};

@@ -1,14 +1,16 @@
-/* stress_test.c - committers, readers and the store's thread at once.
+/* stress_test.c - committers, readers, the store's thread and evictions at once.
  *
  * Transfers among accounts keep their sum; every snapshot must see that sum, through every
- * index, while others commit, load cold ranges and write batches.  Run it under the thread
- * sanitizer too.
+ * index, while others commit, load cold ranges, write batches and drop what is resident: on
+ * purpose, and because the budget is a fraction of the data.  Run it under the thread sanitizer
+ * too.
  *
  * Thread: several, through db.h alone.  Memory: everything is freed.
  */
 #include "core_fixture.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #define ACCOUNTS 120
 #define BALANCE  1000
@@ -152,12 +154,23 @@ writer(void *arg)
 	}
 }
 
+static void
+evictor(void *arg)
+{
+	struct actor *a = arg;
+
+	while (atomic_load(&a->s->committing) > 0) {
+		db_evict_now(a->s->f.db, 1 + actor_draw(a, 20000));
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 * actor_draw(a, 1000) }, NULL);
+	}
+}
+
 /* Under concurrent transfers every snapshot sums up, nothing is lost, and what was committed
  * is what a restart finds. */
 TEST(sums_hold_under_concurrency)
 {
 	struct stress    s = { .committing = 2 };
-	struct actor     actors[5];
+	struct actor     actors[6];
 	struct fx_commit c;
 	ts_t             ts, latest;
 	struct snapshot *snap;
@@ -169,13 +182,14 @@ TEST(sums_hold_under_concurrency)
 	CHECK_EQ(fx_end(&s.f, &c, S("setup"), &ts, NULL), ST_OK);
 	fx_flush(&s.f);
 	db_close(s.f.db);
+	s.f.cache_bytes = 200000;
 	fx_start(&s.f); /* cold */
-	for (uint64_t i = 0; i < 5; i++) {
+	for (uint64_t i = 0; i < 6; i++) {
 		actors[i] = (struct actor){ .s = &s, .random = i + 1 };
 		actors[i].thread = thread_start("actor", 1 << 20,
-		    i < 2 ? committer : i < 4 ? reader : writer, &actors[i]);
+		    i < 2 ? committer : i < 4 ? reader : i < 5 ? writer : evictor, &actors[i]);
 	}
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 6; i++)
 		thread_join_free(actors[i].thread);
 	print_message("  %d conflicts, %d sums\n", (int)s.conflicts, (int)s.scans);
 	CHECK(s.scans > 0);

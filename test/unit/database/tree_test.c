@@ -194,7 +194,7 @@ TEST(tree_equals_model_and_snapshots_stay)
 			}
 			check_seeks(tree_root(t), &m, random_key(room, (int)(start % 3)));
 			tree_take_trash(t, &trash);
-			tree_trash_free(&trash);
+			tree_trash_free(t, &trash);
 			if (step % 50 == 0)
 				tree_check(t, &nodes, &depth);
 		}

@@ -2,6 +2,8 @@
  */
 #include "db_fixture.h"
 
+#include "database/db_int.h"
+
 #define SCAN "{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"notes\",\"order\":null}," \
 	"\"operators\":[]}"
 
@@ -286,7 +288,8 @@ TEST(system_fields_may_only_be_repeated)
 	fix_close(&f);
 }
 
-/* What an application may not write, and where. */
+/* What an application may not write, and where.  03 checklist 8: no top-level field may begin with
+ * an underscore, nested ones may. */
 TEST(refused_writes)
 {
 	static const struct {
@@ -462,6 +465,60 @@ TEST(virtual_tables)
 	fix_close(&f);
 }
 
+/* 03 checklist 16: packages before 1.6.1 are told to upgrade, those before 1.9.0 read hashes in
+ * hex; an open query stays what it was opened as. */
+TEST(virtual_tables_for_old_packages)
+{
+	static const struct {
+		enum npm_age age;
+		const char  *sha256; /* NULL: refused */
+	} rows[] = {
+		{ NPM_CURRENT, "\"AQID\"" },
+		{ NPM_BEFORE_1_9, "\"010203\"" },
+		{ NPM_BEFORE_1_6_1, NULL },
+	};
+	static const char scan[] =
+	    "{\"source\":{\"type\":\"FullTableScan\",\"tableName\":\"_storage\",\"order\":null},"
+	    "\"operators\":[]}";
+	static const char upgrade[] =
+	    "Upgrade to NPM version 1.6.1 or above to access system tables";
+	struct fix    f;
+	struct txn   *t;
+	struct doc   *d;
+	struct query *q;
+	str           file, got;
+
+	fix_open(&f);
+	t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
+	file = sys_insert(&f, t, "_file_storage",
+	    fix_val(&f,
+		"{\"storageId\":\"u-u-i-d\",\"storageKey\":\"k\",\"sha256\":{\"$bytes\":\"AQID\"},"
+		"\"size\":{\"$integer\":\"BQAAAAAAAAA=\"},\"contentType\":null}"));
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin_query(&f);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		txn_set_npm(t, rows[i].age);
+		if (!rows[i].sha256) {
+			CHECK_FAILS(&f, txn_get(t, STR_EMPTY, file, true, &d, &f.err),
+			    "InvalidClientVersion", upgrade);
+			CHECK_FAILS(&f, fix_query(&f, t, scan, "sha256", &got),
+			    "InvalidClientVersion", upgrade);
+			continue;
+		}
+		CHECK_EQ(txn_get(t, STR_EMPTY, file, true, &d, &f.err), ST_OK);
+		got = val_str(val_get(doc_val(d), S("sha256")));
+		CHECK_STR(arena_fmt(f.arena, "\"%.*s\"", STR_ARG(got)), str_z(rows[i].sha256));
+		CHECK_QUERY(&f, t, scan, "sha256", rows[i].sha256);
+	}
+	txn_set_npm(t, NPM_BEFORE_1_9);
+	CHECK_EQ(query_open(t, fix_spec(&f, scan), &q, &f.err), ST_OK);
+	txn_set_npm(t, NPM_CURRENT);
+	CHECK_EQ(query_next(q, &d, &f.err), ST_OK);
+	CHECK_STRZ(val_str(val_get(doc_val(d), S("sha256"))), "010203");
+	txn_free(t);
+	fix_close(&f);
+}
+
 /* 03 checklist 17: private system tables are absent for applications, present for system
  * functions. */
 TEST(private_system_tables)
@@ -615,8 +672,17 @@ TEST(system_tables_in_components)
 	fix_close(&f);
 }
 
-/* 03 checklist 31: an error that a mutation catches rolls back the writes of the nested one and
- * nothing else; what it read stays read. */
+static size_t
+count_jobs(struct fix *f, struct txn *t)
+{
+	double n;
+
+	CHECK_EQ(txn_count(t, S("_scheduled_functions"), &n, &f->err), ST_OK);
+	return (size_t)n;
+}
+
+/* 03 checklist 31: an error that a mutation catches rolls back the writes of the nested one, the
+ * functions it scheduled (which are rows) among them, and nothing else; what it read stays read. */
 TEST(rollback_of_a_nested_mutation)
 {
 	struct fix       f;
@@ -634,14 +700,19 @@ TEST(rollback_of_a_nested_mutation)
 
 	t = fix_begin(&f);
 	CHECK_EQ(txn_patch(t, STR_EMPTY, a, fix_val(&f, "{\"n\":10}"), &d, &f.err), ST_OK);
+	(void)sys_insert(&f, t, "_scheduled_jobs", fix_val(&f, "{\"udfPath\":\"a.js:b\"}"));
 	before = txn_usage(t)->intervals;
 	m = txn_mark(t);
 	CHECK_EQ(txn_patch(t, STR_EMPTY, a, fix_val(&f, "{\"n\":11}"), &d, &f.err), ST_OK);
 	CHECK_EQ(txn_delete(t, STR_EMPTY, b, &d, &f.err), ST_OK);
 	fix_insert(&f, t, "notes", "{\"n\":3}");
 	fix_insert(&f, t, "others", "{\"n\":4}");
+	CHECK_EQ(count_jobs(&f, t), 1);
+	(void)sys_insert(&f, t, "_scheduled_jobs", fix_val(&f, "{\"udfPath\":\"c.js:d\"}"));
+	CHECK_EQ(count_jobs(&f, t), 2);
 	CHECK_QUERY(&f, t, SCAN, "n", "11.0 3.0");
 	txn_rollback(t, m);
+	CHECK_EQ(count_jobs(&f, t), 1);
 	CHECK_QUERY(&f, t, SCAN, "n", "10.0 2.0");
 	CHECK(!catalog_table(txn_catalog(t), (struct uid){ { 0 } }, S("others")));
 	CHECK_EQ(txn_usage(t)->docs_written, 1);
@@ -669,11 +740,12 @@ TEST(rollback_of_a_nested_mutation)
  * to read. */
 TEST(writes_coalesce)
 {
-	struct fix  f;
-	struct txn *t;
-	struct doc *d;
-	str         a, b;
-	ts_t        first;
+	struct fix           f;
+	struct txn          *t;
+	struct doc          *d;
+	struct store_log_row row;
+	str                  a, b;
+	ts_t                 first;
 
 	fix_open(&f);
 	t = fix_begin(&f);
@@ -692,7 +764,11 @@ TEST(writes_coalesce)
 	t = fix_begin(&f);
 	CHECK_EQ(txn_get(t, STR_EMPTY, a, false, &d, &f.err), ST_OK);
 	check_doc(&f, d, "{\"n\":8}");
-	CHECK_EQ(d->prev_ts, first);
+	fix_pump(&f);
+	CHECK_EQ(f.db->store.v->revision(f.db->store.self, d->tablet, d->id.table, d->id.uid, d->ts,
+	             &row, &f.err), ST_OK);
+	CHECK_EQ(row.prev_ts, first);
+	doc_unref(row.doc);
 	CHECK_EQ(txn_get(t, STR_EMPTY, b, false, &d, &f.err), ST_OK);
 	CHECK(d == NULL);
 	CHECK_QUERY(&f, t, SCAN, "n", "8.0");
@@ -739,6 +815,98 @@ TEST(commit_timestamps)
 	fix_close(&f);
 }
 
+/* 03 checklist 19: an id means the table that has its number in the component of whoever checks. */
+TEST(ids_are_checked_in_their_component)
+{
+	struct uid              root = { { 0 } }, part = { { 9 } };
+	struct validator const *v;
+	struct table_names      names;
+	struct fix              f;
+	struct txn             *t;
+	str                     user, first;
+
+	fix_open(&f);
+	CHECK_EQ(validator_parse_text(f.arena, S("{\"type\":\"id\",\"tableName\":\"users\"}"), &v,
+		     &f.err),
+	    ST_OK);
+	t = fix_begin(&f);
+	user = fix_insert(&f, t, "users", "{}"); /* 10001 */
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin_as(&f, true, false, part);
+	first = fix_insert(&f, t, "things", "{}"); /* 10001 there */
+	names = catalog_table_names(txn_catalog(t), &part);
+	CHECK_FAILS(&f, validator_check(v, val_of_str(f.arena, user), &names, &f.err),
+	    "ValidationError",
+	    arena_z(f.arena, arena_fmt(f.arena,
+			"Found ID \"%.*s\" from table `things`, which does not match the table "
+			"name in validator `v.id(\"users\")`.",
+			STR_ARG(user))));
+	(void)fix_insert(&f, t, "users", "{}"); /* 10002 there */
+	names = catalog_table_names(txn_catalog(t), &part);
+	CHECK_EQ(validator_check(v, val_of_str(f.arena, first), &names, &f.err), ST_BAD_REQUEST);
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin(&f);
+	names = catalog_table_names(txn_catalog(t), &root);
+	CHECK_EQ(validator_check(v, val_of_str(f.arena, user), &names, &f.err), ST_OK);
+	CHECK_EQ(validator_check(v, val_of_str(f.arena, first), &names, &f.err), ST_OK);
+	txn_free(t);
+	fix_close(&f);
+}
+
+static const char unmounted_text[] =
+    "Cannot perform write operations in an unmounted component. Make sure your component is "
+    "installed in your `convex.config.ts` file.";
+
+/* Spec 03 section 3.1: the data of an unmounted component can be read and not written; mounted
+ * again it can. */
+TEST(unmounted_components_are_read_only)
+{
+	struct fix   f;
+	struct txn  *t;
+	struct doc  *d;
+	struct docid row, id;
+	str          note;
+
+	fix_open(&f);
+	t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
+	CHECK_EQ(txn_sys_insert(t, S("_components"), fix_val(&f, "{\"state\":\"active\"}"), &row,
+		     &f.err),
+	    ST_OK);
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	t = fix_begin_as(&f, true, false, row.uid);
+	note = fix_insert(&f, t, "notes", "{\"a\":1}");
+	CHECK_EQ(fix_end(&f, t), ST_OK);
+	for (int mounted = 0; mounted < 2; mounted++) {
+		t = fix_begin_as(&f, true, true, (struct uid){ { 0 } });
+		CHECK_EQ(txn_sys_replace(t, row,
+			     fix_val(&f, mounted ? "{\"state\":\"active\"}"
+						 : "{\"state\":\"unmounted\"}"),
+			     &f.err),
+		    ST_OK);
+		CHECK_EQ(fix_end(&f, t), ST_OK);
+		t = fix_begin_as(&f, true, false, row.uid);
+		CHECK_EQ(txn_get(t, STR_EMPTY, note, false, &d, &f.err), ST_OK);
+		CHECK(d != NULL);
+		if (mounted) {
+			CHECK_EQ(txn_delete(t, STR_EMPTY, note, &d, &f.err), ST_OK);
+		} else {
+			CHECK_FAILS(&f,
+			    txn_insert(t, S("notes"), fix_val(&f, "{}"), &id, &f.err),
+			    "UnmountedComponent", unmounted_text);
+			CHECK_FAILS(&f,
+			    txn_patch(t, STR_EMPTY, note, fix_val(&f, "{}"), &d, &f.err),
+			    "UnmountedComponent", unmounted_text);
+			CHECK_FAILS(&f,
+			    txn_replace(t, STR_EMPTY, note, fix_val(&f, "{}"), &d, &f.err),
+			    "UnmountedComponent", unmounted_text);
+			CHECK_FAILS(&f, txn_delete(t, STR_EMPTY, note, &d, &f.err),
+			    "UnmountedComponent", unmounted_text);
+		}
+		CHECK_EQ(fix_end(&f, t), ST_OK);
+	}
+	fix_close(&f);
+}
+
 /* Counting is free and sees one's own writes; a missing table counts 0. */
 TEST(count)
 {
@@ -767,6 +935,8 @@ TEST(count)
 TEST_RUN(T(first_insert_creates_the_table), T(table_numbers_count_up_and_are_not_reused),
     T(creation_times_increase), T(get_of_what_is_not_there), T(patch_and_replace),
     T(idle_patch_commits_nothing), T(system_fields_may_only_be_repeated), T(refused_writes),
-    T(document_bounds), T(virtual_tables), T(private_system_tables), T(normalize_id),
-    T(components_are_separate), T(system_tables_in_components), T(rollback_of_a_nested_mutation),
-    T(writes_coalesce), T(commit_timestamps), T(count))
+    T(document_bounds), T(virtual_tables), T(virtual_tables_for_old_packages),
+    T(private_system_tables), T(normalize_id), T(components_are_separate),
+    T(system_tables_in_components), T(rollback_of_a_nested_mutation), T(writes_coalesce),
+    T(commit_timestamps), T(ids_are_checked_in_their_component),
+    T(unmounted_components_are_read_only), T(count))
