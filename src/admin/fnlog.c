@@ -4,7 +4,7 @@
  * a walk and a copy.  Cursors are milliseconds with a fraction, strictly increasing (spec 05
  * section 9.1).
  *
- * Thread: the core thread.  Memory: at most ENTRIES_MAX entries.
+ * Thread: the loop thread.  Memory: at most ENTRIES_MAX entries.
  */
 #include "admin/fnlog.h"
 
@@ -99,8 +99,10 @@ identity_type(const struct identity *i)
 }
 
 static void
-write_conflict(struct buf *b, const struct conflict *c)
+write_conflict(struct buf *b, const struct fn_result *r)
 {
+	const struct conflict *c = r->conflict;
+
 	json_key(b, "occInfo");
 	if (!c) {
 		buf_add(b, S("null"));
@@ -112,7 +114,7 @@ write_conflict(struct buf *b, const struct conflict *c)
 	json_write_str(b, str_z(c->doc));
 	json_key(b, "writeSource");
 	json_write_str(b, str_z(c->writer));
-	buf_add(b, S(",\"componentPath\":null,\"retryCount\":4}"));
+	buf_fmt(b, ",\"componentPath\":null,\"retryCount\":%d}", r->retries);
 }
 
 static void
@@ -174,7 +176,7 @@ write_entry(struct buf *b, const struct fn_call *c, const struct fn_result *r, b
 		buf_add(b, S("null"));
 	else
 		json_write_u64(b, r->value_json.n);
-	write_conflict(b, r->conflict);
+	write_conflict(b, r);
 	buf_add(b, S(",\"willRetry\":false,\"environment\":\"isolate\""));
 	json_key(b, "identityType");
 	json_write_str(b, str_z(identity_type(c->identity)));

@@ -3,7 +3,7 @@
  * A ring of the newest 1,000 executions, read by long polls (spec 05 section 9.1, spec 02 section
  * 13).
  *
- * Thread: the core thread.  Memory: the entries, bounded.
+ * Thread: the loop thread.  Memory: the entries, bounded.
  */
 #ifndef ADMIN_FNLOG_H
 #define ADMIN_FNLOG_H

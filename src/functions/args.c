@@ -146,7 +146,7 @@ val_has_commit_ts(struct val v)
 }
 
 status
-value_check(const struct target *g, struct val value, struct err *e)
+value_check(const struct target *g, struct val value, bool nested, struct err *e)
 {
 	size_t limit = g->system ? SYSTEM_RESULT_MAX_BYTES : RESULT_MAX_BYTES;
 	size_t bytes = val_size(value);
@@ -156,7 +156,7 @@ value_check(const struct target *g, struct val value, struct err *e)
 		return err_set(e, ST_BAD_REQUEST, "FunctionReturnTooLarge",
 		    "Function %.*s return value is too large (actual: %s, limit: %s)",
 		    STR_ARG(g->path), size_text(actual, bytes), size_text(max, limit));
-	if (g->kind == UDF_QUERY && val_has_commit_ts(value))
+	if (g->kind == UDF_QUERY && !nested && val_has_commit_ts(value))
 		return err_set(e, ST_BAD_REQUEST, "FunctionReturnInvalid",
 		    "Function %.*s return value invalid: queries cannot return an unresolved "
 		    "commit timestamp",

@@ -1,6 +1,6 @@
 /* call.h - a function call and its result, as they travel between threads.
  *
- * A call is built on the core thread and read by the worker; a result is built by the
+ * A call is built on the loop thread and read by the worker; a result is built by the
  * worker and then immutable and shared (live queries hand one result to every session).
  *
  * Thread: see above.  Memory: reference-counted, each with an arena of its own.
@@ -67,6 +67,7 @@ struct fn_result {
 	uint64_t         run_ns, user_ns;
 	enum udf_kind    kind;      /* of the function that ran */
 	bool             kind_known;
+	int              retries;   /* attempts lost to conflicts before this one */
 	struct conflict *conflict;  /* st == OCC: in the arena */
 };
 

@@ -3,7 +3,7 @@
  * A query is a question to live.c; anything else is a job of its own.  The outcome is handed
  * out when what it shows is durable.
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  * Memory: a pending call lives until its `done`, or until it is abandoned and its job is back.
  */
 #include "functions/runner_int.h"

@@ -3,7 +3,7 @@
  * registry.c keeps what is known about functions, resolve.c finds and checks the one that a
  * call names, args.c its arguments and result, worker.c runs it to its end, nested.c runs
  * what it calls, request.c makes mutations exactly-once, outcome.c writes results, usage.c
- * warns; runner.c and live.c are the core thread's side.
+ * warns; runner.c and live.c are the core's side.
  *
  * Thread: a worker's things belong to that worker; `struct functions` is immutable.
  */
@@ -105,8 +105,9 @@ status args_parse(struct fn_worker *w, struct arena *a, str path, str json, stru
 status args_check(const struct target *g, struct txn *t, struct val args, struct err *e);
 /* ReturnsValidationError of spec 04 section 2.4. */
 status returns_check(const struct target *g, struct txn *t, struct val value, struct err *e);
-/* Size, and no unresolved commit timestamp from a query. */
-status value_check(const struct target *g, struct val value, struct err *e);
+/* Size, and no unresolved commit timestamp from a query that is not nested: within a mutation
+ * such tokens may cross (spec 04 section 8.1). */
+status value_check(const struct target *g, struct val value, bool nested, struct err *e);
 bool val_has_commit_ts(struct val v);
 /* "17 MiB", "16.50 MiB": sizes as error texts print them. */
 const char *size_text(char room[32], uint64_t bytes);

@@ -1,6 +1,6 @@
 /* link.h - doubly linked lists whose links are members of what they join.
  *
- * The core thread keeps what waits (calls, queries, notifications) in such lists because each
+ * The core keeps what waits (calls, queries, notifications) in such lists because each
  * waiter can give up at any moment and must then vanish at once.  A link that is in no list
  * points to itself, or is all zero.
  *

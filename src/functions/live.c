@@ -14,12 +14,15 @@
  * when a session asks, at the snapshot of its next transition, so that a slow reader costs
  * nothing and every transition has one timestamp.
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  * Memory: an entry owns a reference to its newest result, every watch one to the result it
- * was last given; entries leave in least-recently-used order.
+ * was last given; entries leave in least-recently-used order, first those that nobody asked for
+ * a second time, so that a client that pages through everything pushes out only its own pages
+ * (segmented LRU: Karedla, Love and Wherry, IEEE Computer 27(3), 1994).
  */
 #include "functions/runner_int.h"
 
+#define AGAIN_PART(max) ((max) / 4 * 3) /* of the budget, for what was asked for again */
 #define TIME_DEPENDENT_MAX_NS (17ull * 1000000000ull) /* spec 01 section 8 */
 
 struct vres {
@@ -35,7 +38,8 @@ struct vres {
 };
 
 struct entry {
-	struct link     lru;
+	struct link     lru;     /* in runner.once or runner.again */
+	bool            again;   /* asked for again since it was computed */
 	struct live_key key;
 	struct vres    *newest; /* one reference; NULL: none */
 	struct link     evals;  /* waiting for the flight */
@@ -184,7 +188,7 @@ entry_get(struct runner *r, const struct live_key *k)
 	e->key = *k;
 	e->bytes = sizeof *e;
 	link_init(&e->evals);
-	link_before(&r->lru, &e->lru);
+	link_before(&r->once, &e->lru);
 	(void)map_put(r->entries, key_str(k), e);
 	r->cache_bytes += e->bytes;
 	return e;
@@ -196,30 +200,54 @@ entry_free(struct runner *r, struct entry *e)
 	(void)map_del(r->entries, key_str(&e->key));
 	link_leave(&e->lru);
 	r->cache_bytes -= e->bytes;
+	if (e->again)
+		r->again_bytes -= e->bytes;
 	vres_unref(e->newest);
 	mem_free(e);
 }
 
+/* The youngest of its kind. */
+static void
+entry_place(struct runner *r, struct entry *e, bool again)
+{
+	if (e->again)
+		r->again_bytes -= e->bytes;
+	e->again = again;
+	if (again)
+		r->again_bytes += e->bytes;
+	link_leave(&e->lru);
+	link_before(again ? &r->again : &r->once, &e->lru);
+}
+
+/* Asked for again.  Those that were not for the longest time make room. */
 static void
 entry_touch(struct runner *r, struct entry *e)
 {
-	link_leave(&e->lru);
-	link_before(&r->lru, &e->lru);
+	entry_place(r, e, true);
+	while (r->again_bytes > AGAIN_PART(r->cache_max_bytes))
+		entry_place(r, LINK_OWNER(r->again.next, struct entry, lru), false);
 }
 
-/* Back under the budget.  Entries with something under way stay. */
 static void
-cache_trim(struct runner *r)
+trim_list(struct runner *r, struct link *list)
 {
-	struct link *l = r->lru.next;
+	struct link *l = list->next;
 
-	while (l != &r->lru && r->cache_bytes > r->cache_max_bytes) {
+	while (l != list && r->cache_bytes > r->cache_max_bytes) {
 		struct entry *e = LINK_OWNER(l, struct entry, lru);
 
 		l = l->next;
 		if (!e->flying && !link_joined(&e->evals))
 			entry_free(r, e);
 	}
+}
+
+/* Back under the budget.  Entries with something under way stay. */
+static void
+cache_trim(struct runner *r)
+{
+	trim_list(r, &r->once);
+	trim_list(r, &r->again);
 }
 
 static void
@@ -233,8 +261,10 @@ entry_keep(struct runner *r, struct entry *e, struct vres *v)
 	vres_unref(e->newest);
 	e->newest = v;
 	r->cache_bytes += bytes - e->bytes;
+	if (e->again)
+		r->again_bytes += bytes - e->bytes;
 	e->bytes = bytes;
-	entry_touch(r, e);
+	entry_place(r, e, e->again);
 }
 
 static struct vres *
@@ -561,18 +591,42 @@ live_notify(struct runner *r)
 	return true;
 }
 
-void
-live_free(struct runner *r)
+static void
+free_entries(struct runner *r, struct link *list)
 {
 	struct link *l;
 
-	while ((l = link_first(&r->lru)) != NULL) {
+	while ((l = link_first(list)) != NULL) {
 		struct entry *e = LINK_OWNER(l, struct entry, lru);
 
 		must(!e->flying && !link_joined(&e->evals));
 		entry_free(r, e);
 	}
+}
+
+void
+live_free(struct runner *r)
+{
+	free_entries(r, &r->once);
+	free_entries(r, &r->again);
 	must(!link_joined(&r->results));
+}
+
+/* Returns their bytes. */
+static size_t
+entries_check(const struct link *list, bool again)
+{
+	size_t bytes = 0;
+
+	for (struct link *l = list->next; l != list; l = l->next) {
+		const struct entry *e = LINK_OWNER(l, struct entry, lru);
+
+		bytes += e->bytes;
+		must(e->again == again);
+		must(!link_joined(&e->evals) || e->flying);
+		must(!e->newest || e->newest->refs > 0);
+	}
+	return bytes;
 }
 
 /* Every result is subscribed exactly while it is valid and depends on something; who holds an
@@ -580,7 +634,7 @@ live_free(struct runner *r)
 void
 live_check(const struct runner *r)
 {
-	size_t subscribed = 0, bytes = 0;
+	size_t subscribed = 0, again;
 
 	must(!link_joined(&r->dirty));
 	for (struct link *l = r->results.next; l != &r->results; l = l->next) {
@@ -592,12 +646,7 @@ live_check(const struct runner *r)
 		must(v->invalid_at == 0 || v->invalid_at > v->res->ts);
 	}
 	must(subscribed == subs_count(r->subs));
-	for (struct link *l = r->lru.next; l != &r->lru; l = l->next) {
-		const struct entry *e = LINK_OWNER(l, struct entry, lru);
-
-		bytes += e->bytes;
-		must(!link_joined(&e->evals) || e->flying);
-		must(!e->newest || e->newest->refs > 0);
-	}
-	must(bytes == r->cache_bytes);
+	again = entries_check(&r->again, true);
+	must(again == r->again_bytes);
+	must(entries_check(&r->once, false) + again == r->cache_bytes);
 }

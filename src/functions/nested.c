@@ -229,9 +229,24 @@ callee_run(struct nest *n, struct txn *t, const struct target *g, struct val arg
 	return nest_run(&child, g, &req, ret, e);
 }
 
+/* What the callee answered: its value, else an error for the caller. */
+static status
+callee_outcome(const struct target *g, const struct run_result *res, struct err *e)
+{
+	status st;
+
+	if (res->ok)
+		return value_check(g, res->value, true, e);
+	st = err_set(e, ST_BAD_REQUEST, "NestedFunctionFailed", "%.*s", STR_ARG(res->error));
+	if (e)
+		e->data = res->error_data;
+	return st;
+}
+
+/* A callee that answers too much has failed like one that throws: nothing of its writes stays. */
 static status
 run_in_caller(struct nest *n, const struct nested_call *c, const struct target *g, struct val args,
-    struct run_result *ret, struct err *e)
+    struct run_result *ret, bool *ret_ran, struct err *e)
 {
 	struct txn_mark  *mark = g->kind == UDF_MUTATION ? txn_mark(n->txn) : NULL;
 	struct txn_limits old;
@@ -245,7 +260,10 @@ run_in_caller(struct nest *n, const struct nested_call *c, const struct target *
 	st = callee_run(n, n->txn, g, args, ret, e);
 	if (c->limits)
 		(void)txn_set_limits(n->txn, &old);
-	if (mark && st == ST_OK && ret->ok)
+	*ret_ran = st == ST_OK;
+	if (st == ST_OK)
+		st = callee_outcome(g, ret, e);
+	if (mark && st == ST_OK)
 		txn_release(n->txn, mark);
 	else if (mark)
 		txn_rollback(n->txn, mark);
@@ -254,7 +272,7 @@ run_in_caller(struct nest *n, const struct nested_call *c, const struct target *
 
 static status
 run_on_snapshot(struct nest *n, const struct target *g, struct val args, struct run_result *ret,
-    struct err *e)
+    bool *ret_ran, struct err *e)
 {
 	const struct txn_opts o = { .snapshot = snapshot_ref(txn_snapshot(n->txn)),
 		.component = txn_component(n->txn), .writer = g->path };
@@ -262,7 +280,8 @@ run_on_snapshot(struct nest *n, const struct target *g, struct val args, struct 
 	status                st = callee_run(n, t, g, args, ret, e);
 
 	txn_free(t);
-	return st;
+	*ret_ran = st == ST_OK;
+	return st == ST_OK ? callee_outcome(g, ret, e) : st;
 }
 
 /* What the callee observed and printed becomes the caller's. */
@@ -291,24 +310,18 @@ nested_call(void *arg, const struct nested_call *c, struct run_result *caller, s
 	struct run_result res = { 0 };
 	struct target     g;
 	struct val        args;
+	bool              ran = false;
 	status            st;
 
 	TRY(callee_prepare(n, c, &g, &args, e));
 	loglines_init(&res.logs, n->arena);
-	st = c->snapshot_query ? run_on_snapshot(n, &g, args, &res, e)
-			       : run_in_caller(n, c, &g, args, &res, e);
-	if (st == ST_OK) {
+	st = c->snapshot_query ? run_on_snapshot(n, &g, args, &res, &ran, e)
+			       : run_in_caller(n, c, &g, args, &res, &ran, e);
+	if (ran)
 		merge(caller, &res, g.path);
-		if (!res.ok) {
-			st = err_set(e, ST_BAD_REQUEST, "NestedFunctionFailed", "%.*s",
-			    STR_ARG(res.error));
-			if (e)
-				e->data = res.error_data;
-		}
-	}
 	loglines_clear(&res.logs);
 	TRY(st);
-	TRY(value_check(&g, res.value, e));
+	/* The writes are the caller's by now, whatever the validator says (spec 04 section 8.1). */
 	st = returns_check(&g, n->txn, res.value, e);
 	if (st == ST_BAD_REQUEST && e)
 		e->code = S("InvalidReturnValue");

@@ -4,7 +4,7 @@
  * runner_durable(), and runner_flush().  What becomes ready inside any other call is put off to
  * the next of these, so that whoever calls into the runner is never called back in between.
  *
- * Thread: the core thread, except job_run().
+ * Thread: the loop thread, except job_run().
  * Memory: jobs are recycled.
  */
 #include "functions/functions_int.h"
@@ -18,6 +18,11 @@ static struct metric runs =
     METRIC_COUNTER("fresnel_function_runs_total", "function calls executed");
 static struct metric cached_calls =
     METRIC_COUNTER("fresnel_function_cached_total", "query calls answered without a run");
+
+static struct metric conflict_retries = METRIC_COUNTER(
+    "fresnel_conflict_retries_total", "attempts of mutations lost to conflicts and run again");
+static struct metric conflict_failures = METRIC_COUNTER(
+    "fresnel_conflict_failures_total", "mutations that failed after their last retry");
 
 struct durable_wait {
 	struct link link;
@@ -54,7 +59,8 @@ runner_new(const struct runner_opts *opts)
 	r->processed = db_latest_ts(r->db);
 	r->durable = db_durable_ts(r->db);
 	r->expire_due_ns = os_mono_ns(r->os) + EXPIRE_EVERY_NS;
-	link_init(&r->lru);
+	link_init(&r->once);
+	link_init(&r->again);
 	link_init(&r->results);
 	link_init(&r->dirty);
 	link_init(&r->notify);
@@ -140,6 +146,8 @@ void
 runner_finished(struct runner *r, const struct fn_call *c, const struct fn_result *res, bool cached)
 {
 	metric_add(cached ? &cached_calls : &runs, 1);
+	metric_add(&conflict_retries, res->retries);
+	metric_add(&conflict_failures, res->conflict != NULL);
 	if (r->on_finished)
 		r->on_finished(r->on_finished_arg, c, res, cached);
 }

@@ -1,4 +1,4 @@
-/* runner.h - from calls to results, on the core thread.
+/* runner.h - from calls to results, in the core.
  *
  * The runner hands calls to the workers, shares one execution among all who watch the same
  * query, learns from the committer's log which live queries changed, and lets no result out
@@ -11,7 +11,7 @@
  * It does no I/O, blocks on nothing and reads no clock but through os: the simulator drives
  * it with an executor of its own.
  *
- * Thread: the core thread, except where stated.
+ * Thread: the loop thread, except where stated.
  */
 #ifndef FUNCTIONS_RUNNER_H
 #define FUNCTIONS_RUNNER_H
@@ -25,7 +25,7 @@ struct job; /* a unit of work for a worker */
 /* Where jobs go.  Real: a queue to the worker threads.  Simulated: a list in virtual time. */
 struct executor {
 	void *arg;
-	/* Takes the job; it comes back through runner_job_done() on the core thread. */
+	/* Takes the job; it comes back through runner_job_done() on the loop thread. */
 	void (*submit)(void *arg, struct job *j);
 };
 
@@ -39,7 +39,7 @@ struct runner_opts {
 	    bool cached);
 	void *on_finished_arg;
 	/* Something became ready inside a call into the runner (a cached result, an invalidated
-	 * query): call runner_flush() from the core's loop, soon.  Called on the core thread; must
+	 * query): call runner_flush() from the core's loop, soon.  Called on the loop thread; must
 	 * only remember it.  NULL: the runner sends itself an empty job through the executor. */
 	void (*on_deferred)(void *arg);
 	void *on_deferred_arg;
@@ -74,7 +74,7 @@ typedef void (*fn_done)(void *arg, struct fn_result *res); /* res is borrowed */
 
 /* One call: query at the newest snapshot (served from a valid live or cached result where
  * possible), mutation, or whatever the path is (WANT_ANY).  Takes a reference to c.  `done` is
- * called on the core thread, never from inside this call, when the outcome is durable. */
+ * called on the loop thread, never from inside this call, when the outcome is durable. */
 struct pending_call;
 struct pending_call *runner_call(struct runner *r, struct fn_call *c, fn_done done, void *arg);
 /* A query at one given snapshot (query_batch, query_at_ts).  Keeps a reference to `at`. */
@@ -87,7 +87,7 @@ void runner_on_executed(struct pending_call *p, fn_done fn);
 void runner_abandon(struct pending_call *p);
 
 /* Any other work that needs a worker (pushes): fn runs on one, with transactions of its own;
- * done runs on the core thread once the timestamp that fn returned is durable (0: nothing to
+ * done runs on the loop thread once the timestamp that fn returned is durable (0: nothing to
  * wait for). */
 typedef ts_t (*task_fn)(struct fn_worker *w, void *arg);
 void runner_task(struct runner *r, task_fn fn, void (*done)(void *arg), void *arg);
@@ -97,14 +97,14 @@ void runner_task(struct runner *r, task_fn fn, void (*done)(void *arg), void *ar
 struct live;
 struct live_watch;
 
-/* Starts watching.  `invalidated(arg)` is called on the core thread when the newest result
+/* Starts watching.  `invalidated(arg)` is called on the loop thread when the newest result
  * handed to this watch stopped being valid; it may be called again only after the next
  * live_eval().  Takes a reference to c. */
 struct live_watch *live_watch(struct runner *r, struct fn_call *c, void (*invalidated)(void *arg),
     void *arg);
 void live_unwatch(struct live_watch *w);
 /* The result as of snapshot `at` (never older than the one asked before): `done` comes on the
- * core thread, at once or later.  Durability is the caller's: a transition leaves when its
+ * loop thread, at once or later.  Durability is the caller's: a transition leaves when its
  * timestamp is durable.  One at a time per watch; live_unwatch() cancels. */
 void live_eval(struct live_watch *w, struct snapshot *at, fn_done done, void *arg);
 /* True if the last result handed out is still valid at the newest processed commit. */
@@ -114,7 +114,7 @@ ts_t runner_latest_ts(struct runner *r); /* newest processed commit */
 /* Newest; one reference; processes commits first. */
 struct snapshot *runner_snapshot(struct runner *r);
 bool runner_is_durable(struct runner *r, ts_t ts);
-/* Calls fn(arg) on the core thread once ts is durable; at once, returning NULL, if it is.  The
+/* Calls fn(arg) on the loop thread once ts is durable; at once, returning NULL, if it is.  The
  * wait is gone when fn is called. */
 struct durable_wait *runner_when_durable(struct runner *r, ts_t ts, void (*fn)(void *arg),
     void *arg);

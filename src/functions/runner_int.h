@@ -1,4 +1,4 @@
-/* runner_int.h - the core thread's side of functions, as its three files see it.
+/* runner_int.h - the core's side of functions, as its three files see it.
  *
  * runner.c: jobs, tasks, durability, the loop's odds and ends.  calls.c: single calls and the
  * order of those that repeat each other.  live.c: queries and their results, from the question
@@ -10,7 +10,7 @@
  *
  * An eval waits at an entry while the entry's flight (at most one run at a time) is out.
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  */
 #ifndef FUNCTIONS_RUNNER_INT_H
 #define FUNCTIONS_RUNNER_INT_H
@@ -61,13 +61,14 @@ struct runner {
 	ts_t         durable;   /* last known */
 
 	struct map  *entries;   /* live_key -> struct entry */
-	struct link  lru;       /* entries, least recently used first */
+	struct link  once, again; /* entries, least recently used first; asked for again or not */
 	struct link  results;   /* all vres */
 	struct link  dirty;     /* vres that a walk found invalid */
 	struct link  notify;    /* watches to be told */
 	struct link  later;     /* struct deferred */
 	struct link  waits;     /* struct durable_wait, ascending ts, then in order of arrival */
 	size_t       cache_bytes, cache_max_bytes;
+	size_t       again_bytes; /* of cache_bytes */
 
 	uint64_t     expire_due_ns; /* monotonic; when old _session_requests are next deleted */
 	bool         expiring, expire_more;

@@ -7,7 +7,9 @@
  */
 #include "functions/functions_int.h"
 
-#define USER_TIME_LIMIT_NS 1000000000ull
+#define USER_TIME_LIMIT_NS  1000000000ull
+#define ONE_SCHEDULED_BYTES ((uint64_t)4 << 20) /* soft: exceeding it is a warning too */
+#define DOCUMENT_BYTES      ((uint64_t)1 << 20)
 
 #define QUERY_HELP                                                            \
 	" Consider using smaller limits in your queries, paginating your queries, or using " \
@@ -16,7 +18,7 @@
 static bool
 close_to(uint64_t actual, uint64_t limit)
 {
-	return actual <= limit && actual > limit / 5 * 4;
+	return actual <= limit && actual * 5 > limit * 4;
 }
 
 static void
@@ -36,17 +38,45 @@ struct usage_row {
 };
 
 static void
+add_row(struct loglines *l, uint64_t now_ms, const struct usage_row *r)
+{
+	add(l, now_ms, r->code,
+	    arena_fmt(l->arena, "%s (actual: %llu%s, limit: %llu%s).%s", r->what,
+		(unsigned long long)r->actual, r->unit, (unsigned long long)r->limit, r->unit,
+		r->help));
+}
+
+static void
 warn_rows(struct loglines *l, uint64_t now_ms, const struct usage_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct usage_row *r = &rows[i];
-
-		if (close_to(r->actual, r->limit))
-			add(l, now_ms, r->code,
-			    arena_fmt(l->arena, "%s (actual: %llu%s, limit: %llu%s).%s", r->what,
-				(unsigned long long)r->actual, r->unit,
-				(unsigned long long)r->limit, r->unit, r->help));
+		if (close_to(rows[i].actual, rows[i].limit))
+			add_row(l, now_ms, &rows[i]);
 	}
+}
+
+/* The biggest of what was scheduled and written one by one.  The third of these warnings, about
+ * nesting beyond 80 % of 64 levels, cannot come up: a document has at most 16. */
+static void
+warn_largest(struct loglines *l, uint64_t now_ms, const struct txn_usage *u)
+{
+	char             id[ID_TEXT_MAX];
+	struct usage_row scheduled = { "ScheduledFunctionsArgumentsTooLarge",
+		"Large arguments for a single scheduled function from this mutation",
+		u->scheduled_args_largest, ONE_SCHEDULED_BYTES, " bytes", "" };
+	struct usage_row doc = { "ValueTooLargeError", NULL, u->largest_doc_bytes, DOCUMENT_BYTES,
+		" bytes", "" };
+
+	if (scheduled.actual > scheduled.limit)
+		scheduled.help = " This will become a hard error in the future.";
+	if (scheduled.actual > scheduled.limit || close_to(scheduled.actual, scheduled.limit))
+		add_row(l, now_ms, &scheduled);
+	if (!close_to(doc.actual, doc.limit))
+		return;
+	id_format(u->largest_doc, id);
+	doc.what = arena_z(l->arena,
+	    arena_fmt(l->arena, "Large document written with ID \"%s\"", id));
+	add_row(l, now_ms, &doc);
 }
 
 void
@@ -73,11 +103,14 @@ usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, 
 		{ "ScheduledFunctionsArgumentsTooLarge",
 		    "Large total size of the arguments of scheduled functions from this mutation",
 		    u->scheduled_args_bytes, m->scheduled_args_bytes, " bytes", "" },
-		{ "TooLargeFunctionResult", "Large size of the function return value",
-		    val_some(value) ? val_size(value) : 0, RESULT_MAX_BYTES, " bytes", "" },
 	};
+	const struct usage_row result = { "TooLargeFunctionResult",
+		"Large size of the function return value", val_some(value) ? val_size(value) : 0,
+		RESULT_MAX_BYTES, " bytes", "" };
 
 	warn_rows(l, now_ms, rows, COUNT_OF(rows));
+	warn_largest(l, now_ms, u);
+	warn_rows(l, now_ms, &result, 1);
 	if (close_to(user_ns, USER_TIME_LIMIT_NS))
 		add(l, now_ms, "UserTimeout",
 		    arena_fmt(l->arena,

@@ -74,6 +74,16 @@ finish_failure(struct run *x, str message, str data)
 	x->outcome = message;
 }
 
+/* The disk has no space for what the function wrote.  That is no reason to close a connection whose
+ * queries go on: the call fails as one that threw, and says why also where errors are hidden. */
+static void
+finish_full(struct run *x, str message)
+{
+	result_set_error(x->r, x->request_id, message, false);
+	result_set_lines(x->r, x->redact);
+	x->outcome = message;
+}
+
 /* The server failed the function.  Of what is its own business it tells nothing (spec 01
  * section 11.2). */
 static void
@@ -161,7 +171,7 @@ finish_value(struct run *x, const struct target *g, const struct run_result *rr,
 {
 	struct fn_result *r = x->r;
 
-	TRY(value_check(g, rr->value, e));
+	TRY(value_check(g, rr->value, false, e));
 	TRY(returns_check(g, x->t, rr->value, e));
 	if (!g->system)
 		usage_warn(&r->logs, x->t, x->now_ns / 1000000, x->args, rr->value, rr->user_ns);
@@ -312,6 +322,8 @@ attempt(struct run *x, struct snapshot *at)
 	if (st != ST_OK && status_deterministic(st) &&
 	    (x->c->want != WANT_ACTION || args_are_array(x->c, NULL) == ST_OK))
 		finish_failure(x, e.text, e.data);
+	else if (st == ST_OVERLOADED && str_eq(e.code, S("DatabaseFull")))
+		finish_full(x, e.text);
 	else if (st != ST_OK && !x->conflicted)
 		finish_refused(x, &e, st);
 	if (is_query(x) && x->r->st == ST_OK) {
@@ -350,6 +362,7 @@ fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
 
 		x.r = fn_result_new();
 		attempt(&x, at);
+		x.r->retries = tries;
 		if (turn)
 			must(pthread_rwlock_unlock(turn) == 0);
 		if (!x.conflicted || tries == OCC_RETRIES)

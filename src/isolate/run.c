@@ -191,30 +191,6 @@ awaited(JSContext *ctx, JSValue v)
 
 /* --- the result --- */
 
-static bool
-has_commit_ts(struct val v)
-{
-	switch (val_kind(v)) {
-	case VAL_COMMIT_TS:
-		return true;
-	case VAL_ARRAY:
-		for (size_t i = 0; i < val_count(v); i++)
-			if (has_commit_ts(val_at(v, i)))
-				return true;
-		return false;
-	case VAL_OBJECT:
-		for (size_t i = 0; i < val_count(v); i++) {
-			str name;
-
-			if (has_commit_ts(val_field_at(v, i, &name)))
-				return true;
-		}
-		return false;
-	default:
-		return false;
-	}
-}
-
 static void
 print_mib(struct buf *b, size_t bytes)
 {
@@ -245,9 +221,6 @@ accept(struct call *c, struct val v)
 		buf_addz(&b, ")");
 		fail_text(c, buf_str(&b));
 		buf_clear(&b);
-	} else if (c->req->kind == UDF_QUERY && txn_writable(c->req->txn) && has_commit_ts(v)) {
-		fail_fmt(c, "Function %.*s:%.*s return value invalid: queries cannot return an "
-		            "unresolved commit timestamp", STR_ARG(m), STR_ARG(f));
 	} else {
 		c->ret->ok = true;
 		c->ret->value = v;

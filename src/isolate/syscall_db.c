@@ -6,32 +6,60 @@
 
 /* --- client versions --- */
 
+/* "1.48.0", "1.9.0-alpha.1"; pre-releases count as their release. */
 static bool
-is_semver(str v)
+read_semver(str v, uint64_t ret[3])
 {
-	size_t   dot;
-	uint64_t n;
+	size_t end;
 
 	for (int part = 0; part < 2; part++) {
-		if (!str_find_char(v, '.', &dot) || !str_to_u64(str_head(v, dot), &n))
+		if (!str_find_char(v, '.', &end) || !str_to_u64(str_head(v, end), &ret[part]))
 			return false;
-		v = str_from(v, dot + 1);
+		v = str_from(v, end + 1);
 	}
-	for (dot = 0; dot < v.n && v.p[dot] != '-' && v.p[dot] != '+'; dot++)
+	for (end = 0; end < v.n && v.p[end] != '-' && v.p[end] != '+'; end++)
 		;
-	return str_to_u64(str_head(v, dot), &n);
+	return str_to_u64(str_head(v, end), &ret[2]);
 }
 
-static status
-check_version(const struct json *args, const char *method, struct err *e)
+static bool
+semver_before(const uint64_t v[3], uint64_t major, uint64_t minor, uint64_t patch)
 {
-	str version;
+	if (v[0] != major)
+		return v[0] < major;
+	return v[1] != minor ? v[1] < minor : v[2] < patch;
+}
 
+/* Absent: a package of today. */
+static status
+npm_age_of(const struct json *args, const char *method, enum npm_age *ret, struct err *e)
+{
+	uint64_t v[3];
+	str      version;
+
+	*ret = NPM_CURRENT;
 	TRY(syscall_opt_str(args, "version", method, &version, e));
-	if (!version.p || is_semver(version))
+	if (!version.p)
 		return ST_OK;
-	err_set(
-	    e, ST_BAD_REQUEST, "InvalidArgument", "Invalid client version %.*s", STR_ARG(version));
+	if (!read_semver(version, v))
+		return err_set(e, ST_BAD_REQUEST, "InvalidClientVersion",
+		    "Invalid client version %.*s", STR_ARG(version));
+	if (semver_before(v, 1, 6, 1))
+		*ret = NPM_BEFORE_1_6_1;
+	else if (semver_before(v, 1, 9, 0))
+		*ret = NPM_BEFORE_1_9;
+	return ST_OK;
+}
+
+/* queryStream and get wrap the error, queryPage does not (spec 03 section 6.1). */
+static status
+npm_age_wrapped(const struct json *args, const char *method, enum npm_age *ret, struct err *e)
+{
+	status st = npm_age_of(args, method, ret, e);
+
+	if (st == ST_OK || !str_eq(e->code, S("InvalidClientVersion")))
+		return st;
+	e->code = S("InvalidArgument");
 	return syscall_bad(e, "version", method);
 }
 
@@ -43,7 +71,6 @@ query_spec_of(struct engine *en, const struct json *args, const char *method,
 {
 	struct query_spec *spec = ARENA_NEW(en->run->arena, struct query_spec);
 
-	TRY(check_version(args, method, e));
 	TRY(query_spec_parse(en->run->arena, json_get(args, "query"), method, spec, e));
 	*ret = spec;
 	return ST_OK;
@@ -71,9 +98,15 @@ query_stream(struct engine *en, const struct json *args, struct buf *out, struct
 {
 	struct query_spec *spec;
 	struct query      *q;
+	enum npm_age       age;
+	status             st;
 
+	TRY(npm_age_wrapped(args, "queryStream", &age, e));
 	TRY(query_spec_of(en, args, "queryStream", &spec, e));
-	TRY(query_open(en->run->txn, spec, &q, e));
+	txn_set_npm(en->run->txn, age);
+	st = query_open(en->run->txn, spec, &q, e);
+	txn_set_npm(en->run->txn, NPM_CURRENT);
+	TRY(st);
 	buf_fmt(out, "{\"queryId\":%zu}", keep_query(en->run, q));
 	return ST_OK;
 }
@@ -175,11 +208,17 @@ query_page_call(struct engine *en, const struct json *args, struct buf *out, str
 	struct query_spec *spec;
 	struct page_opts   opts;
 	struct page        page;
+	enum npm_age       age;
+	status             st;
 
 	memset(&page, 0, sizeof page);
+	TRY(npm_age_of(args, "queryPage", &age, e));
 	TRY(query_spec_of(en, args, "queryPage", &spec, e));
 	TRY(page_args(args, &opts, e));
-	TRY(op_page(en, spec, &opts, &page, e));
+	txn_set_npm(en->run->txn, age);
+	st = op_page(en, spec, &opts, &page, e);
+	txn_set_npm(en->run->txn, NPM_CURRENT);
+	TRY(st);
 	write_page(out, &page);
 	vec_clear(&page.docs);
 	return ST_OK;
@@ -199,18 +238,23 @@ write_doc(struct buf *out, const struct doc *d)
 static status
 get(struct engine *en, const struct json *args, struct buf *out, struct err *e)
 {
-	const char *method = "db.get";
-	bool        is_system = false;
-	struct doc *d;
-	str         table, id;
+	const char  *method = "db.get";
+	bool         is_system = false;
+	struct doc  *d;
+	str          table, id;
+	enum npm_age age;
+	status       st;
 
 	(void)json_get_bool(args, "isSystem", &is_system);
 	if (is_system)
 		method = "db.system.get";
-	TRY(check_version(args, method, e));
+	TRY(npm_age_wrapped(args, method, &age, e));
 	TRY(syscall_opt_str(args, "table", method, &table, e));
 	TRY(syscall_str(args, "id", method, &id, e));
-	TRY(txn_get(en->run->txn, table, id, is_system, &d, e));
+	txn_set_npm(en->run->txn, age);
+	st = txn_get(en->run->txn, table, id, is_system, &d, e);
+	txn_set_npm(en->run->txn, NPM_CURRENT);
+	TRY(st);
 	write_doc(out, d);
 	return ST_OK;
 }

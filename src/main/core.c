@@ -1,7 +1,8 @@
-/* core.c - the core thread's loop: see core.h.
+/* core.c - the core's turns: see core.h.
  *
- * Thread: the core thread; worker_main(), store_main() and background_main() are their own.
- * Memory: one struct job_post per job that is out.
+ * Thread: the loop thread; worker_main(), store_main(), background_main() and
+ *         retention_main() are their own.
+ * Memory: queues; jobs and posts belong to whoever sent them.
  */
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -11,46 +12,47 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "database/ddl.h"
+#include "database/retention.h"
 #include "main/core.h"
 #include "runtime/queue.h"
 #include "runtime/thread.h"
 
-#define INBOX_CAP       65536
 #define JOBS_CAP        4096
-#define POSTS_AT_ONCE   256
+#define DONE_AT_ONCE    256
 #define BATCH_ROWS      20000 /* rows in one transaction of the store */
 #define WORKER_STACK    ((size_t)24 << 20) /* 2 MiB for each of nine nested runs, and ours */
+#define IDLE_NS         (5ull * 1000000000ull) /* of the store, between promises */
 #define STORE_STACK     ((size_t)1 << 20)
 #define DRAIN_NS        (10ull * 1000000000ull)
 #define STOP_POLL_NS    20000000ull
 #define BACKGROUND_NS   (5ull * 1000000000ull) /* between looks when nothing wakes it */
+#define BACKGROUND_MORE_NS 1000000ull /* between its steps: the store needs time, too */
 #define BACKGROUND_NICE 10
-
-struct job_post {
-	struct post  post;
-	struct core *core;
-	struct job  *job;
-};
 
 struct core {
 	struct core_opts opts;
 	struct runner   *runner;
 	struct api      *api;
 	struct db       *db;
+	struct retention *retention;
+	struct http_server *server;
 
-	struct queue        *inbox; /* struct post */
-	struct queue        *jobs;  /* struct job_post */
-	VEC(struct job_post *) overflow; /* jobs that found the queue full, oldest first */
+	struct post         *posts, **posts_end; /* since the last turn, oldest first */
+	struct queue        *done;  /* struct job: they have run */
+	struct queue        *jobs;  /* struct job */
+	VEC(struct job *)    overflow; /* jobs that found the queue full, oldest first */
 	size_t               overflow_at;
 	VEC(struct thread *) workers;
 
-	struct queue  *store_wake, *background_wake; /* nothing is ever pushed */
-	struct thread *store, *background;
+	struct queue  *store_wake, *background_wake, *retention_wake; /* nothing is ever pushed */
+	struct thread *store, *background, *retention_thread;
 	atomic_bool    store_stop, background_stop;
 
 	atomic_bool commits;  /* published since the core looked */
 	atomic_bool durable;  /* the store wrote since the core looked */
 	atomic_bool stop;
+	uint64_t    drain_end_ns; /* 0: not stopping yet */
+	bool        drained;
 	bool        deferred;
 	uint64_t    catalog_version;
 };
@@ -61,10 +63,12 @@ core_new(const struct core_opts *opts)
 	struct core *c = MEM_NEW(struct core);
 
 	c->opts = *opts;
-	c->inbox = queue_new(INBOX_CAP);
+	c->posts_end = &c->posts;
+	c->done = queue_new(JOBS_CAP);
 	c->jobs = queue_new(JOBS_CAP);
 	c->store_wake = queue_new(1);
 	c->background_wake = queue_new(1);
+	c->retention_wake = queue_new(1);
 	return c;
 }
 
@@ -76,13 +80,14 @@ core_free(struct core *c)
 	queue_close(c->jobs);
 	for (size_t i = 0; i < c->workers.n; i++)
 		thread_join_free(c->workers.v[i]);
-	must(c->overflow.n == c->overflow_at);
+	must(c->overflow.n == c->overflow_at && !c->posts);
 	vec_clear(&c->workers);
 	vec_clear(&c->overflow);
-	queue_free(c->inbox);
+	queue_free(c->done);
 	queue_free(c->jobs);
 	queue_free(c->store_wake);
 	queue_free(c->background_wake);
+	queue_free(c->retention_wake);
 	mem_free(c);
 }
 
@@ -94,16 +99,27 @@ core_on_commit(void *arg)
 	struct core *c = arg;
 
 	if (!atomic_exchange(&c->commits, true))
-		queue_wake(c->inbox);
+		queue_wake(c->done);
 	queue_wake(c->store_wake);
 }
+
+void
+core_stop(struct core *c)
+{
+	atomic_store(&c->stop, true);
+	queue_wake(c->done);
+}
+
+/* --- posts --- */
 
 static void
 port_post(void *arg, struct post *p)
 {
 	struct core *c = arg;
 
-	queue_push_wait(c->inbox, p);
+	p->next = NULL;
+	*c->posts_end = p;
+	c->posts_end = &p->next;
 }
 
 struct core_port
@@ -112,11 +128,17 @@ core_port(struct core *c)
 	return (struct core_port){ c, port_post };
 }
 
-void
-core_stop(struct core *c)
+static void
+run_posts(struct core *c)
 {
-	atomic_store(&c->stop, true);
-	queue_wake(c->inbox);
+	struct post *p = c->posts, *next;
+
+	c->posts = NULL;
+	c->posts_end = &c->posts;
+	for (; p; p = next) {
+		next = p->next;
+		p->run(p);
+	}
 }
 
 /* --- workers --- */
@@ -132,10 +154,8 @@ worker_main(void *arg)
 		size_t n = queue_pop(c->jobs, &item, 1, UINT64_MAX);
 
 		if (n > 0) {
-			struct job_post *p = item;
-
-			job_run(p->job, w);
-			queue_push_wait(c->inbox, &p->post);
+			job_run(item, w);
+			queue_push_wait(c->done, item);
 		} else if (queue_closed(c->jobs)) {
 			break;
 		}
@@ -161,29 +181,26 @@ refill_jobs(struct core *c)
 		c->overflow.n = c->overflow_at = 0;
 }
 
-static void
-job_back(struct post *post)
+/* True if there may be more. */
+static bool
+take_done(struct core *c)
 {
-	struct job_post *p = LINK_OWNER(post, struct job_post, post);
-	struct core     *c = p->core;
-	struct job      *j = p->job;
+	void  *items[DONE_AT_ONCE];
+	size_t n = queue_pop(c->done, items, DONE_AT_ONCE, 0);
 
-	mem_free(p);
 	refill_jobs(c);
-	runner_job_done(c->runner, j);
+	for (size_t i = 0; i < n; i++)
+		runner_job_done(c->runner, items[i]);
+	return n == DONE_AT_ONCE;
 }
 
 static void
 submit(void *arg, struct job *j)
 {
-	struct core     *c = arg;
-	struct job_post *p = MEM_NEW(struct job_post);
+	struct core *c = arg;
 
-	p->post.run = job_back;
-	p->core = c;
-	p->job = j;
-	if (c->overflow.n > 0 || !queue_push(c->jobs, p))
-		vec_push(&c->overflow, p);
+	if (c->overflow.n > 0 || !queue_push(c->jobs, j))
+		vec_push(&c->overflow, j);
 }
 
 struct executor
@@ -217,17 +234,15 @@ store_main(void *arg)
 
 		if (!b && last)
 			break;
-		if (!b) {
-			(void)queue_pop(c->store_wake, &item, 1, UINT64_MAX);
-			continue;
-		}
-		if (db_write_batch(c->db, b, &e) != ST_OK)
+		if ((b ? db_write_batch(c->db, b, &e) : db_idle(c->db, &e)) != ST_OK)
 			log_fatal(
 			    "writing to the database failed, its state is unknown: %.*s. Stopping; "
 			    "what was acknowledged is on disk",
 			    STR_ARG(e.text));
-		if (!atomic_exchange(&c->durable, true))
-			queue_wake(c->inbox);
+		if (!b)
+			(void)queue_pop(c->store_wake, &item, 1, IDLE_NS);
+		else if (!atomic_exchange(&c->durable, true))
+			queue_wake(c->done);
 	}
 }
 
@@ -250,17 +265,42 @@ background_main(void *arg)
 			log_warn("a background step on indexes and schemas failed and will be "
 				 "repeated: %.*s",
 			    STR_ARG(e.text));
-		if (!more || st != ST_OK)
-			(void)queue_pop(c->background_wake, &item, 1, BACKGROUND_NS);
+		(void)queue_pop(c->background_wake, &item, 1,
+		    more && st == ST_OK ? BACKGROUND_MORE_NS : BACKGROUND_NS);
+	}
+}
+
+/* --- retention --- */
+
+/* Not nice, unlike the work above: under load it must erase as fast as others write. */
+static void
+retention_main(void *arg)
+{
+	struct core *c = arg;
+	void        *item;
+
+	while (!atomic_load(&c->background_stop)) {
+		struct err e = err_in(NULL);
+		uint64_t   wait;
+
+		if (retention_step(c->retention, &wait, &e) != ST_OK) {
+			log_warn("erasing history failed and will be tried again: %.*s",
+			    STR_ARG(e.text));
+			wait = BACKGROUND_NS;
+		}
+		if (wait > 0)
+			(void)queue_pop(c->retention_wake, &item, 1, wait);
 	}
 }
 
 void
-core_start_store(struct core *c, struct db *db)
+core_start_store(struct core *c, struct db *db, struct retention *r)
 {
 	c->db = db;
+	c->retention = r;
 	c->store = thread_start("store", STORE_STACK, store_main, c);
 	c->background = thread_start("background", STORE_STACK, background_main, c);
+	c->retention_thread = thread_start("retention", STORE_STACK, retention_main, c);
 }
 
 static void
@@ -268,7 +308,9 @@ stop_store(struct core *c)
 {
 	atomic_store(&c->background_stop, true);
 	queue_wake(c->background_wake);
+	queue_wake(c->retention_wake);
 	thread_join_free(c->background);
+	thread_join_free(c->retention_thread);
 	atomic_store(&c->store_stop, true);
 	queue_wake(c->store_wake);
 	thread_join_free(c->store);
@@ -289,25 +331,34 @@ look_at_catalog(struct core *c)
 	queue_wake(c->background_wake);
 }
 
-/* One round: waits until `until_ns` at most, then handles everything that is there. */
-static void
-turn(struct core *c, uint64_t until_ns)
+/* Stopping: long polls end at once, calls that run may finish; then the server stops. */
+static uint64_t
+drain(struct core *c, uint64_t now)
 {
-	void    *items[POSTS_AT_ONCE];
-	uint64_t now = os_mono_ns(c->opts.os);
-	uint64_t due = api_tick(c->api, now);
-	uint64_t wait;
-	size_t   n;
-
-	if (until_ns < due)
-		due = until_ns;
-	wait = due == UINT64_MAX ? UINT64_MAX : due > now ? due - now : 0;
-	n = queue_pop(c->inbox, items, POSTS_AT_ONCE, c->deferred ? 0 : wait);
-	for (size_t i = 0; i < n; i++) {
-		struct post *p = items[i];
-
-		p->run(p);
+	if (c->drain_end_ns == 0) {
+		c->drain_end_ns = now + DRAIN_NS;
+		http_server_refuse_new(c->server);
+		api_stop(c->api);
 	}
+	if (!c->drained && runner_busy(c->runner) + api_busy(c->api) > 0 && now < c->drain_end_ns)
+		return now + STOP_POLL_NS;
+	if (!c->drained && now >= c->drain_end_ns)
+		log_warn("stopping although %zu calls still run", runner_busy(c->runner));
+	if (!c->drained)
+		http_server_stop(c->server);
+	c->drained = true;
+	return UINT64_MAX;
+}
+
+uint64_t
+core_turn(void *arg)
+{
+	struct core *c = arg;
+	uint64_t     now = os_mono_ns(c->opts.os), due;
+	bool         more;
+
+	run_posts(c);
+	more = take_done(c);
 	if (atomic_exchange(&c->commits, false)) {
 		runner_commits(c->runner);
 		look_at_catalog(c);
@@ -320,28 +371,19 @@ turn(struct core *c, uint64_t until_ns)
 		runner_flush(c->runner);
 	}
 	api_settle(c->api);
+	due = api_tick(c->api, now);
+	if (atomic_load(&c->stop)) {
+		uint64_t look = drain(c, now);
+
+		due = look < due ? look : due;
+	}
+	return more || c->deferred ? now : due;
 }
 
 static void
-drain(struct core *c, struct http_server *s)
+wake_loop(void *server)
 {
-	uint64_t end = os_mono_ns(c->opts.os) + DRAIN_NS;
-
-	http_server_refuse_new(s);
-	api_stop(c->api);
-	while (runner_busy(c->runner) > 0 || api_busy(c->api) > 0) {
-		uint64_t now = os_mono_ns(c->opts.os);
-
-		if (now >= end) {
-			log_warn("stopping although %zu calls still run", runner_busy(c->runner));
-			break;
-		}
-		turn(c, now + STOP_POLL_NS);
-	}
-	http_server_stop(s);
-	while (!http_server_ended(s))
-		turn(c, os_mono_ns(c->opts.os) + STOP_POLL_NS);
-	turn(c, 0); /* what the server posted last */
+	http_server_wake(server);
 }
 
 void
@@ -349,10 +391,14 @@ core_run(struct core *c, struct runner *r, struct api *a, struct http_server *s)
 {
 	c->runner = r;
 	c->api = a;
-	while (!atomic_load(&c->stop))
-		turn(c, UINT64_MAX);
-	drain(c, s);
+	c->server = s;
+	queue_set_notify(c->done, wake_loop, s);
+	queue_wake(c->done); /* what came before there was somebody to wake */
+	http_server_run(s);
+	run_posts(c); /* what the server posted last */
+	api_settle(a);
 	stop_store(c);
 	if (runner_busy(r) > 0)
 		_exit(0); /* their threads cannot be joined; everything acknowledged is on disk */
+	queue_set_notify(c->done, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  */
 #include "main/flags.h"
 
+#include "main/budget.h"
+
 enum flag_id {
 	FLAG_IGNORED,
 	FLAG_DB,
@@ -20,6 +22,9 @@ enum flag_id {
 	FLAG_BANNER,
 	FLAG_READ_ONLY,
 	FLAG_WORKERS,
+	FLAG_INDEX_RETENTION,
+	FLAG_DOCUMENT_RETENTION,
+	FLAG_CACHE,
 	FLAG_VERSION,
 	FLAG_HELP
 };
@@ -44,6 +49,9 @@ static const struct flag {
 	{ "banner", 0, false, FLAG_BANNER },
 	{ "read-only", 0, false, FLAG_READ_ONLY },
 	{ "workers", 0, true, FLAG_WORKERS },
+	{ "index-retention", 0, true, FLAG_INDEX_RETENTION },
+	{ "document-retention", 0, true, FLAG_DOCUMENT_RETENTION },
+	{ "cache-bytes", 0, true, FLAG_CACHE },
 	{ "convex-http-proxy", 0, true, FLAG_IGNORED },
 	{ "do-not-require-ssl", 0, false, FLAG_IGNORED },
 	{ "disable-beacon", 0, false, FLAG_IGNORED },
@@ -65,6 +73,11 @@ flags_help(void)
 "\n"
 "usage: fresnel [options] [database file]\n"
 "       fresnel keygen admin-key --instance-name NAME --instance-secret SECRET [--read-only]\n"
+"       fresnel verify [database file]    check everything that is stored; changes nothing.\n"
+"                                         exit code 0: sound, 1: damaged, 2: not checked\n"
+"       fresnel compact [database file]   drop all history and give free space back;\n"
+"                                         takes the space of a second copy meanwhile\n"
+"       (both while no server has the database open)\n"
 "\n"
 "  database file                SQLite file, made if absent [convex_local_backend.sqlite3]\n"
 "  -i, --interface ADDRESS      IPv4 address to listen on [0.0.0.0]\n"
@@ -77,6 +90,16 @@ flags_help(void)
 "      --local-storage FOLDER   files and caches [convex_local_storage]\n"
 "      --redact-logs-to-client  hide error details and log lines from clients\n"
 "      --workers N              function threads [processors, at least 2]\n"
+"      --cache-bytes SIZE       memory for data, such as 500M or 4G: documents, index entries,\n"
+"                               page caches, query results, recent writes, and the idle\n"
+"                               process itself [a quarter of the memory, at least 64M]\n"
+"      --index-retention SECONDS\n"
+"                               how long replaced versions of documents can be read through\n"
+"                               indexes [240]; also INDEX_RETENTION_DELAY\n"
+"      --document-retention SECONDS\n"
+"                               how long they are kept at all [1209600: 14 days]; also\n"
+"                               DOCUMENT_RETENTION_DELAY.  Where history takes more than twice\n"
+"                               the live data and 64 MiB, both shrink, to 15 seconds at least\n"
 "      --banner                 print the URL and an admin key at the start\n"
 "  -d, --db KIND                sqlite [sqlite]\n"
 "  -V, --version                print the version\n"
@@ -103,6 +126,40 @@ parse_number(const char *name, const char *text, uint64_t max, int *ret, struct 
 		    "--%s must be a number up to %llu, not '%s'", name, (unsigned long long)max,
 		    text);
 	*ret = (int)v;
+	return ST_OK;
+}
+
+/* Bytes, or with K, M or G in units of 1024. */
+static status
+parse_bytes(const char *name, const char *text, size_t *ret, struct err *e)
+{
+	static const str units = { "KMG", 3 };
+	str              s = str_z(text);
+	unsigned         shift = 0;
+	uint64_t         v;
+	size_t           unit;
+
+	if (s.n > 0 && str_find_char(units, s.p[s.n - 1], &unit)) {
+		shift = 10 * ((unsigned)unit + 1);
+		s = str_head(s, s.n - 1);
+	}
+	if (!str_to_u64(s, &v) || v > (SIZE_MAX >> 8) >> shift || v << shift < BUDGET_MIN)
+		return err_set(e, ST_BAD_REQUEST, "Usage",
+		    "--%s must be a size of at least 32M, such as 500M or 4G, not '%s'", name,
+		    text);
+	*ret = (size_t)v << shift;
+	return ST_OK;
+}
+
+static status
+parse_seconds(const char *name, const char *text, int *ret, struct err *e)
+{
+	int v;
+
+	TRY(parse_number(name, text, 10u * 366 * 86400, &v, e));
+	if (v == 0)
+		return usage(e, "the option --", name, " needs at least 1 second");
+	*ret = v;
 	return ST_OK;
 }
 
@@ -165,6 +222,12 @@ apply(struct flags *f, const struct flag *flag, const char *value, struct err *e
 		break;
 	case FLAG_WORKERS:
 		return parse_number(flag->name, value, 256, &f->workers, e);
+	case FLAG_CACHE:
+		return parse_bytes(flag->name, value, &f->cache_bytes, e);
+	case FLAG_INDEX_RETENTION:
+		return parse_seconds(flag->name, value, &f->index_retention, e);
+	case FLAG_DOCUMENT_RETENTION:
+		return parse_seconds(flag->name, value, &f->document_retention, e);
 	case FLAG_VERSION:
 		if (f->command != COMMAND_HELP)
 			f->command = COMMAND_VERSION;
@@ -223,7 +286,21 @@ parse_option(struct flags *f, int argc, char **argv, int *i, struct err *e)
 	return apply(f, flag, value, e);
 }
 
-/* The words that are no options: the database file, or "keygen admin-key". */
+/* `fresnel verify` and `fresnel compact`, with the database file behind them. */
+static bool
+tool_command(struct flags *f, str word)
+{
+	bool verify = str_eq(word, S("verify"));
+
+	if (!verify && !str_eq(word, S("compact")))
+		return false;
+	if (f->command == COMMAND_SERVE)
+		f->command = verify ? COMMAND_VERIFY : COMMAND_COMPACT;
+	f->names_db = true;
+	return true;
+}
+
+/* The words that are no options: the database file, or a command and what it takes. */
 static status
 positional(struct flags *f, const char *word, int nth, struct err *e)
 {
@@ -231,6 +308,12 @@ positional(struct flags *f, const char *word, int nth, struct err *e)
 		if (f->command == COMMAND_SERVE)
 			f->command = COMMAND_KEYGEN;
 		f->db_path = NULL;
+		return ST_OK;
+	}
+	if (nth == 0 && tool_command(f, str_z(word)))
+		return ST_OK;
+	if (nth == 1 && f->names_db) {
+		f->db_path = word;
 		return ST_OK;
 	}
 	if (nth == 1 && !f->db_path) {

@@ -11,10 +11,18 @@
 
 #include "base/err.h"
 
-enum flags_command { COMMAND_SERVE, COMMAND_HELP, COMMAND_VERSION, COMMAND_KEYGEN };
+enum flags_command {
+	COMMAND_SERVE,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+	COMMAND_KEYGEN,
+	COMMAND_VERIFY,
+	COMMAND_COMPACT
+};
 
 struct flags {
 	enum flags_command command;
+	bool        names_db; /* a command came first that takes a database file */
 	const char *db_path;
 	const char *interface;
 	int         port, site_port;
@@ -25,6 +33,8 @@ struct flags {
 	bool        redact;
 	bool        banner;               /* print where we are and the admin key */
 	bool        read_only;            /* keygen: a key for reading only */
+	size_t      cache_bytes;          /* 0: budget_default() */
+	int         index_retention, document_retention; /* seconds; 0: not given */
 	int workers; /* function threads; 0: as many as processors, at least 2 */
 };
 

@@ -1,6 +1,7 @@
 /* main.c - the program: its command line and its exit code.
  *
- * 0: ended as asked; 1: could not serve; 2: wrong command line.
+ * 0: ended as asked; 1: could not serve; 2: wrong command line.  `verify` has codes of its own
+ * (tools.h).
  *
  * Thread: the main thread.
  */
@@ -10,6 +11,7 @@
 
 #include "base/log.h"
 #include "main/server.h"
+#include "main/tools.h"
 #include "main/version.h"
 
 #define EXIT_WRONG_LINE 2
@@ -56,8 +58,9 @@ keygen(const struct flags *f, struct err *e)
 	return ST_OK;
 }
 
+/* *ret_code: of a command that ends with another code than its status says. */
 static status
-run(const struct flags *f, struct err *e)
+run(const struct flags *f, int *ret_code, struct err *e)
 {
 	switch (f->command) {
 	case COMMAND_HELP:
@@ -68,6 +71,12 @@ run(const struct flags *f, struct err *e)
 		return ST_OK;
 	case COMMAND_KEYGEN:
 		return keygen(f, e);
+	case COMMAND_VERIFY:
+		set_log_level();
+		return verify_command(f, ret_code, e);
+	case COMMAND_COMPACT:
+		set_log_level();
+		return compact_command(f, e);
 	default:
 		tune_malloc();
 		set_log_level();
@@ -85,8 +94,10 @@ main(int argc, char **argv)
 	status        st = flags_parse(argc, argv, &f, &e);
 
 	if (st == ST_OK) {
-		st = run(&f, &e);
-		code = st == ST_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+		code = EXIT_SUCCESS;
+		st = run(&f, &code, &e);
+		if (st != ST_OK && code == EXIT_SUCCESS)
+			code = EXIT_FAILURE;
 	}
 	if (st != ST_OK)
 		fprintf(stderr, "fresnel: %.*s\n", STR_ARG(e.text));

@@ -3,7 +3,7 @@
  * Order of the start: folders, database (which takes the lock), threads, and the ports last, so
  * that whoever can connect is answered.  The end is the reverse.
  *
- * Thread: the main thread, which becomes the core thread; one thread waits for signals.
+ * Thread: the main thread, which becomes the loop thread; one thread waits for signals.
  * Memory: struct server, for the life of the process.
  */
 #include <signal.h>
@@ -17,6 +17,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "database/retention.h"
+#include "main/budget.h"
 #include "main/server.h"
 #include "main/version.h"
 #include "os/file.h"
@@ -30,10 +32,12 @@ struct server {
 	struct arena       *arena; /* owned: names */
 	uint8_t             secret[32];
 	str                 instance_name, cloud_url, site_url, cache_dir;
+	struct budget       budget;
 
 	struct core        *core;
 	struct store        store;
 	struct db          *db;
+	struct retention   *retention;
 	struct auth        *auth;
 	struct functions   *functions;
 	struct runner      *runner;
@@ -149,25 +153,56 @@ worker_new(void *arg)
 	                                   }));
 }
 
+/* The option, or the variable that the reference server reads. */
+static status
+window(int option, const char *variable, uint64_t *ret_ns, struct err *e)
+{
+	const char *text = getenv(variable);
+	uint64_t    seconds = (uint64_t)option;
+
+	if (!option && text && (!str_to_u64(str_z(text), &seconds) || seconds > UINT32_MAX))
+		return err_set(e, ST_BAD_REQUEST, "Usage", "%s must be seconds, not '%s'", variable,
+		    text);
+	*ret_ns = seconds * RETENTION_SECOND;
+	return ST_OK;
+}
+
+static status
+open_retention(struct server *s, struct err *e)
+{
+	struct retention_opts o = { .index_ns = 0 };
+
+	TRY(window(s->flags->index_retention, "INDEX_RETENTION_DELAY", &o.index_ns, e));
+	TRY(window(s->flags->document_retention, "DOCUMENT_RETENTION_DELAY", &o.document_ns, e));
+	return retention_open(s->db, &o, &s->retention, e);
+}
+
 static status
 open_database(struct server *s, struct err *e)
 {
 	struct db_opts opts = { .os = s->os, .instance_name = s->instance_name,
+		.wlog_max_bytes = s->budget.wlog, .cache_bytes = s->budget.tree,
 		.on_commit = core_on_commit, .on_commit_arg = s->core };
 	status st;
 
+	store_limit_memory(s->budget.store);
 	TRY(store_open_sqlite(s->flags->db_path, &s->store, e));
 	auth_subkey(s->secret, S("cursor"), opts.cursor_key);
 	auth_subkey(s->secret, S("query journal"), opts.journal_key);
 	opts.store = s->store;
 	st = db_open(&opts, &s->db, e);
-	return st;
+	return st == ST_OK ? open_retention(s, e) : st;
 }
 
 static void
 on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool cached)
 {
 	fnlog_add(arg, c, r, cached);
+	if (r->conflict)
+		log_warn("%.*s gave up after %d conflicts: %s changed document %s in %s.%s",
+		    STR_ARG(c->path), r->retries + 1,
+		    r->conflict->writer[0] ? r->conflict->writer : "an unknown function",
+		    r->conflict->doc, r->conflict->table, r->conflict->index);
 }
 
 static void
@@ -191,6 +226,7 @@ make_modules(struct server *s)
 	s->runner = runner_new(&(struct runner_opts){
 	    .functions = s->functions,
 	    .executor = core_executor(s->core),
+	    .cache_max_bytes = s->budget.results,
 	    .os = s->os,
 	    .on_finished = on_finished,
 	    .on_finished_arg = s->fnlog,
@@ -221,7 +257,10 @@ open_ports(struct server *s, struct err *e)
 		.port = s->flags->port,
 		.site_port = s->flags->site_port,
 		.app = api_app(s->api),
-		.core = core_port(s->core) };
+		.core = core_port(s->core),
+		.turn = core_turn,
+		.turn_arg = s->core,
+		.os = s->os };
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur > 256 && r.rlim_cur < 10256)
@@ -291,6 +330,7 @@ close_all(struct server *s)
 	if (s->functions)
 		functions_free(s->functions);
 	auth_free(s->auth);
+	retention_close(s->retention);
 	if (s->db)
 		db_close(s->db);
 	arena_free(s->arena);
@@ -312,9 +352,8 @@ serve(struct server *s, struct err *e)
 	TRY(open_ports(s, e));
 
 	s->signals = thread_start("signals", 64 * 1024, signals_main, s);
-	core_start_store(s->core, s->db);
+	core_start_store(s->core, s->db, s->retention);
 	core_start_workers(s->core);
-	http_server_start(s->http);
 	if (s->flags->banner)
 		banner(s);
 	log_info("Fresnel %s serves %.*s on %s:%d (HTTP actions: %d), database %s", FRESNEL_VERSION,
@@ -336,6 +375,7 @@ server_run(const struct flags *f, struct err *e)
 	block_signals();
 	raise_file_limit();
 	set_names(&s);
+	s.budget = budget_split(f->cache_bytes ? f->cache_bytes : budget_default());
 	st = serve(&s, e);
 	close_all(&s);
 	return st;

@@ -3,7 +3,7 @@
  * Unknown routes get their 404 at once: the CLI retries a 404 for half a minute in the hope that
  * the server is about to know the route (spec 02 section 2.4), and a slow one would add to that.
  *
- * Thread: head and request on the net thread; the rest on the core thread.
+ * Thread: the loop thread: head and request while reading, the rest in the core's turn.
  */
 #include "base/mem.h"
 #include "net/api_int.h"
@@ -56,6 +56,7 @@ static const struct api_route routes[] = {
 	{ VERB_GET, "/api/v1/list_environment_variables", false, BODY_SKIP, api_push, &list_env },
 	{ VERB_GET, "/api/v1/get_canonical_urls", false, BODY_SKIP, api_push, &canonical_urls },
 
+	{ VERB_GET, "/api/shapes2", false, BODY_SKIP, api_shapes, NULL },
 	{ VERB_GET, "/api/stream_function_logs", false, BODY_SKIP, api_logs, &any_lines },
 	{ VERB_GET, "/api/app_metrics/stream_function_logs", false, BODY_SKIP, api_logs,
 	    &any_lines },
@@ -93,7 +94,7 @@ api_free(struct api *a)
 	mem_free(a);
 }
 
-/* --- net thread --- */
+/* --- while reading --- */
 
 static bool
 is_http_action(const struct http_exchange *x)
@@ -271,7 +272,7 @@ api_post(struct api *a, struct http_exchange *x, void (*run)(struct post *p))
 	a->opts.core.post(a->opts.core.arg, &x->post);
 }
 
-/* --- core thread --- */
+/* --- in the core's turn --- */
 
 bool
 api_enter(struct api *a, struct http_exchange *x)

@@ -1,10 +1,10 @@
 /* api.h - what the server answers to: the route table and everything behind it.
  *
- * A request is looked up, its client, identity and body are checked on the net thread; what can
- * be answered there is.  The rest travels to the core thread (functions, long polls, sessions)
+ * A request is looked up, its client, identity and body are checked as it is read; what can
+ * be answered there is.  The rest waits for the core's turn (functions, long polls, sessions)
  * or from there to a worker (pushes), and back.
  *
- * Thread: the net thread up to the post, the core thread behind it; see each function.
+ * Thread: the loop thread: while reading up to the post, in the core's turn behind it.
  * Memory: requests waiting for their answers, and sessions.
  */
 #ifndef NET_API_H
@@ -36,7 +36,7 @@ void        api_free(struct api *a); /* no request may be out */
 /* For http_server_opts. */
 struct http_app api_app(struct api *a);
 
-/* --- the core thread --- */
+/* --- in the core's turn --- */
 
 /* Long polls that can be answered now, sessions that have ended: after each batch of posts. */
 void api_settle(struct api *a);

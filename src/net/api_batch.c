@@ -1,6 +1,6 @@
 /* api_batch.c - queries at one moment: query_ts, query_at_ts, query_batch (spec 01 section 9.1).
  *
- * Thread: handlers on the net thread, the rest on the core thread.
+ * Thread: the loop thread: handlers while reading, the rest in the core's turn.
  * Memory: the exchange's arena; results are kept until the last one is there.
  */
 #include "base/enc.h"
@@ -89,8 +89,7 @@ batch_failed(struct batch *b)
 			return true;
 		}
 		if (it->call.bad_format) {
-			err_set(&e, ST_BAD_REQUEST, "BadFormat", "'%.*s' is not a format: use "
-			    "convex_encoded_json, json or export_json", STR_ARG(it->call.format));
+			api_bad_format(it->call.format, &e);
 			http_reply_err(b->x, &e);
 			return true;
 		}
@@ -163,7 +162,7 @@ run_batch(struct post *p)
 	snapshot_unref(at);
 }
 
-/* --- handlers, net thread --- */
+/* --- handlers, while reading --- */
 
 static struct batch *
 batch_new(struct api *a, struct http_exchange *x, size_t n)

@@ -1,17 +1,17 @@
 /* api_call.c - functions over HTTP: query, mutation, action, function, run (spec 01 section 9).
  *
- * The net thread turns the body into a call; the core runs it; its callback writes the reply.
+ * The handler turns the body into a call; the core runs it; its callback writes the reply.
  * How a function fails is its caller's business and travels in a 200; everything else is an
  * error of the server and has a status of its own.
  *
- * Thread: handlers on the net thread, run_call() and call_done() on the core thread.
+ * Thread: the loop thread: handlers while reading, the rest in the core's turn.
  * Memory: struct api_call in the exchange's arena; the fn_call is shared with the runner.
  */
 #include "base/json.h"
 #include "base/url.h"
 #include "net/api_int.h"
 
-/* --- net thread --- */
+/* --- while reading --- */
 
 static bool
 identifier(str s)
@@ -111,7 +111,7 @@ api_call_make(struct api *a, struct http_exchange *x, struct identity *id, const
 	return ST_OK;
 }
 
-/* --- core thread --- */
+/* --- in the core's turn --- */
 
 void
 api_write_result(struct buf *b, const struct fn_result *r)
@@ -138,6 +138,14 @@ api_write_result(struct buf *b, const struct fn_result *r)
 	buf_add_byte(b, '}');
 }
 
+void
+api_bad_format(str name, struct err *e)
+{
+	enum vjson_format unused;
+
+	must(vjson_format_named(name, &unused, e) != ST_OK);
+}
+
 static void
 call_done(void *arg, struct fn_result *r)
 {
@@ -148,8 +156,7 @@ call_done(void *arg, struct fn_result *r)
 	if (r->st != ST_OK) {
 		http_reply_error(x, status_http(r->st), r->code, r->text);
 	} else if (c->bad_format) {
-		err_set(&e, ST_BAD_REQUEST, "BadFormat", "'%.*s' is not a format: use "
-		    "convex_encoded_json, json or export_json", STR_ARG(c->format));
+		api_bad_format(c->format, &e);
 		http_reply_err(x, &e);
 	} else {
 		api_write_result(&x->reply, r);
@@ -168,7 +175,7 @@ run_call(struct post *p)
 		(void)runner_call(c->api->opts.runner, c->call, call_done, x);
 }
 
-/* --- handlers, net thread --- */
+/* --- handlers, while reading --- */
 
 /* Hands the prepared call on, or answers with the error. */
 static void

@@ -1,6 +1,6 @@
 /* api_int.h - what the files of the API share.
  *
- * Handlers of the route table (api.c) run on the net thread: they answer with api_done(), or
+ * Handlers of the route table (api.c) run while a request is read: they answer with api_done(), or
  * fill in x->state, set x->post.run and api_post() the exchange to the core.
  *
  * Thread: stated at each declaration.
@@ -27,7 +27,7 @@ struct api {
 	struct api_opts opts;
 	struct arena   *arena; /* owned: names */
 
-	/* the core thread's */
+	/* of the core's turns */
 	struct link sessions;     /* struct api_session */
 	struct link log_polls;    /* struct log_poll */
 	struct link schema_polls; /* struct schema_poll */
@@ -45,11 +45,11 @@ struct api_route {
 	const char     *path;
 	bool            prefix;
 	enum body_class body;
-	void (*handle)(struct api *a, struct http_exchange *x); /* net thread */
+	void (*handle)(struct api *a, struct http_exchange *x); /* while reading */
 	const void     *arg;
 };
 
-/* --- net thread: api.c, api_request.c --- */
+/* --- while reading: api.c, api_request.c --- */
 
 void api_done(struct http_exchange *x);  /* answered here */
 void api_fail(struct http_exchange *x, const struct err *e);
@@ -73,7 +73,7 @@ str api_param(struct http_exchange *x, const char *name); /* p == NULL: absent *
 str api_client_ip(const struct http_exchange *x);
 str api_user_agent(const struct http_exchange *x);
 
-/* --- core thread --- */
+/* --- in the core's turn --- */
 
 static inline struct http_exchange *
 api_exchange(struct post *p)
@@ -105,7 +105,7 @@ void api_function_get(struct api *a, struct http_exchange *x);
 void api_any_function(struct api *a, struct http_exchange *x);
 void api_run_function(struct api *a, struct http_exchange *x);
 
-/* A call as the net thread prepares it, in x->state. */
+/* A call as it was read, in x->state. */
 struct api_call {
 	struct api        *api;
 	struct fn_call    *call;    /* the exchange's arena holds the reference */
@@ -115,6 +115,8 @@ struct api_call {
 /* The members path, args and format of `body` as a call. */
 NODISCARD status api_call_make(struct api *a, struct http_exchange *x, struct identity *id,
     const struct json *body, enum fn_want want, struct api_call *ret, struct err *e);
+/* Fills in the refusal of a format that does not exist. */
+void api_bad_format(str name, struct err *e);
 /* {"status":...}, the response of spec 01 section 9.2. */
 void api_write_result(struct buf *b, const struct fn_result *r);
 
@@ -139,6 +141,9 @@ void api_logs(struct api *a, struct http_exchange *x);
 void api_logs_settle(struct api *a);
 uint64_t api_logs_tick(struct api *a, uint64_t mono_ns);
 void api_logs_stop(struct api *a);
+
+/* api_shapes.c */
+void api_shapes(struct api *a, struct http_exchange *x);
 
 /* api_sync.c */
 /* Checks the handshake; false: x has an error reply. */

@@ -5,7 +5,7 @@
  * only asks where the log ends: an empty log answers it with the present time, so that the
  * first function that runs is not taken for that end.
  *
- * Thread: the handler on the net thread, the rest on the core thread.
+ * Thread: the loop thread: the handler while reading, the rest in the core's turn.
  * Memory: struct log_poll in the exchange's arena.
  */
 #include <math.h>

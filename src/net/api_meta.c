@@ -1,6 +1,6 @@
 /* api_meta.c - small answers that need no core (spec 01 section 15).
  *
- * Thread: the net thread.  Memory: the exchange's.
+ * Thread: the loop thread.  Memory: the exchange's.
  */
 #include "base/json.h"
 #include "net/api_int.h"

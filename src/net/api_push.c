@@ -4,7 +4,7 @@
  * long poll that holds no worker: while the answer is "inProgress" the request waits here, and
  * asks again when the catalogue changed (spec 02 section 7.1).
  *
- * Thread: the handler on the net thread; run_task() on a worker; the rest on the core thread.
+ * Thread: the loop thread; run_task() on a worker.
  * Memory: struct push_call in the exchange's arena.
  */
 #include "base/json.h"

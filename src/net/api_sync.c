@@ -1,6 +1,6 @@
 /* api_sync.c - WebSockets and the sessions behind them (spec 01 section 2).
  *
- * The handshake is checked on the net thread.  On the core thread each link has a session: its
+ * The handshake is checked as it is read.  In the core each link has a session: its
  * events go in, and what it sends goes out through the link.  A session that closes is freed
  * from api_settle(), never from inside its own call.
  *
@@ -19,7 +19,7 @@ struct api_session {
 	bool            ended;   /* closed from either side: to be freed */
 };
 
-/* --- net thread --- */
+/* --- while reading --- */
 
 static bool
 has_token(str list, str token)
@@ -90,7 +90,7 @@ api_sync_describe(void *arg, const struct http_exchange *x, struct ws_event *ev)
 	ev->user_agent = agent.p ? arena_str(ev->arena, agent) : agent;
 }
 
-/* --- core thread --- */
+/* --- in the core's turn --- */
 
 static void
 io_send(void *arg, struct blob *message, bool transition)

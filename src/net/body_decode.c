@@ -1,6 +1,6 @@
 /* body_decode.c - brotli and zlib behind one function: see body_decode.h.
  *
- * Thread: the net thread.  Memory: brotli and zlib allocate their own windows.
+ * Thread: the loop thread.  Memory: brotli and zlib allocate their own windows.
  */
 #include <brotli/decode.h>
 #include <zlib.h>

@@ -3,7 +3,7 @@
  * The output buf's maximum is the cap: a small body that would unfold into a huge one is stopped
  * there.
  *
- * Thread: the net thread.  Memory: the decoder's window, while a body is arriving.
+ * Thread: the loop thread.  Memory: the decoder's window, while a body is arriving.
  */
 #ifndef NET_BODY_DECODE_H
 #define NET_BODY_DECODE_H

@@ -4,7 +4,7 @@
  * may come in any order; they leave in the queue's.  Refusals (bad syntax, too large) are
  * requests too, answered at birth, so that they keep their place behind earlier replies.
  *
- * Thread: the net thread.  Memory: see http_conn.h.
+ * Thread: the loop thread.  Memory: see http_conn.h.
  */
 #include "base/mem.h"
 #include "net/http_conn_int.h"

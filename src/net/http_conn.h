@@ -6,7 +6,7 @@
  *
  * Nothing here knows sockets, so tests and the fuzzers drive it byte by byte.
  *
- * Thread: the net thread.  Memory: one request being assembled, requests out, and the output.
+ * Thread: the loop thread.  Memory: one request being assembled, requests out, and the output.
  */
 #ifndef NET_HTTP_CONN_H
 #define NET_HTTP_CONN_H

@@ -2,7 +2,7 @@
  *
  * http_conn.c has its life, its replies, its time and its output; http_parse.c its input.
  *
- * Thread: the net thread.
+ * Thread: the loop thread.
  */
 #ifndef NET_HTTP_CONN_INT_H
 #define NET_HTTP_CONN_INT_H

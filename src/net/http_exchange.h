@@ -1,6 +1,6 @@
 /* http_exchange.h - one HTTP request and its reply.
  *
- * The net thread assembles the request; it is immutable from then on.  Whoever answers fills in
+ * The connection assembles the request; it is immutable from then on.  Whoever answers fills in
  * the reply and gives the exchange back to its server, from any thread.  It travels whole, so
  * there is nothing to lock.
  *
@@ -34,14 +34,14 @@ struct http_conn;
 struct http_server;
 struct api_route;
 
-/* Its ride back to the net thread; see http_server.c. */
+/* Its ride back to the connection; see http_server.c. */
 struct net_command {
 	struct net_command *next;
 	int                 kind;
 };
 
 struct http_exchange {
-	struct post         post;  /* its ride to the core thread */
+	struct post         post;  /* its ride to the core */
 	struct net_command  command;
 	struct arena       *arena; /* owned */
 

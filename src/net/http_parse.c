@@ -4,7 +4,7 @@
  * into an exchange, the host says what to do with the body, and the body arrives, decoded if it
  * is compressed.  After the upgrade all bytes go to ws.c.
  *
- * Thread: the net thread.  Memory: the head and the request that are arriving.
+ * Thread: the loop thread.  Memory: the head and the request that are arriving.
  */
 #include "net/http_conn_int.h"
 

@@ -1,14 +1,14 @@
-/* http_server.c - the net thread: see http_server.h.
+/* http_server.c - the loop thread: see http_server.h.
  *
- * Commands to this thread are a linked list under a lock; whoever makes it non-empty wakes the
- * loop once.  The loop takes the whole list, lets every connection of the batch gather its
- * output, and then writes each once: uv_try_write first, and only what the kernel did not take
- * goes through uv_write.
+ * Commands to this thread are a linked list under a lock; another thread that makes it non-empty
+ * wakes the loop.  After the core's turn the loop takes the whole list, lets every connection of
+ * the batch gather its output, and then writes each once: uv_try_write first, and only what the
+ * kernel did not take goes through uv_write.
  *
  * The list has no bound of its own: a request has one answer, and a session at most two
  * transitions and its responses waiting.
  *
- * Thread: the net thread, except where http_server.h says "any".
+ * Thread: the loop thread, except where http_server.h says "any".
  * Memory: one struct conn per socket.
  */
 #include <stdatomic.h>
@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/http_server.h"
+#include "os/os.h"
 #include "runtime/metrics.h"
 #include "runtime/thread.h"
 
@@ -57,16 +58,19 @@ struct http_server {
 	uv_loop_t       loop;
 	struct listener listeners[2];
 	uv_async_t      async;
+	uv_prepare_t    prepare;
+	uv_timer_t      due; /* the core's next turn */
 	uv_timer_t      tick, stop_timer;
-	struct thread  *thread;
+	pthread_t       thread; /* that runs the loop */
+	bool            posted; /* to the core, since its last turn */
 	char           *read_buffer;
 	struct conn    *conns; /* doubly linked */
 	struct conn    *dirty; /* singly linked: have output to send */
 	size_t          nconns;
 	size_t          held;  /* bytes of all connections */
 	bool            accepting, stopping;
+	bool            closed; /* the loop is about to end */
 	uint64_t        stop_deadline_ms;
-	_Atomic bool    ended; /* the loop has returned */
 
 	pthread_mutex_t     lock; /* guards the commands */
 	struct net_command *commands, **commands_end;
@@ -100,8 +104,15 @@ command_push(struct http_server *s, struct net_command *cmd, enum command_kind k
 		*s->commands_end = cmd;
 		s->commands_end = &cmd->next;
 	}
-	if (wake)
+	/* The loop itself looks at the list before it sleeps. */
+	if (wake && !pthread_equal(pthread_self(), s->thread))
 		uv_async_send(&s->async);
+}
+
+void
+http_server_wake(struct http_server *s)
+{
+	uv_async_send(&s->async);
 }
 
 void
@@ -195,10 +206,12 @@ ws_event_new(struct ws_link *l, enum ws_event_kind kind)
 static void
 ws_event_post(struct http_server *s, struct ws_event *ev)
 {
-	if (s->stopping) /* the core has ended its sessions before it stops us */
+	if (s->stopping) { /* the core has ended its sessions before it stops us */
 		ws_event_free(ev);
-	else
-		s->opts.core.post(s->opts.core.arg, &ev->post);
+		return;
+	}
+	s->posted = true;
+	s->opts.core.post(s->opts.core.arg, &ev->post);
 }
 
 /* --- the app's side of a connection --- */
@@ -516,7 +529,7 @@ on_connection(uv_stream_t *stream, int result)
 	conn_open(s, c, l->site);
 }
 
-/* --- commands, on the net thread --- */
+/* --- commands, on the loop thread --- */
 
 static void
 make_dirty(struct http_server *s, struct conn *c)
@@ -569,9 +582,12 @@ refuse_new(struct http_server *s)
 static void
 finish(struct http_server *s)
 {
+	s->closed = true;
 	while (s->conns)
 		conn_close(s->conns);
 	uv_close((uv_handle_t *)&s->async, NULL);
+	uv_close((uv_handle_t *)&s->prepare, NULL);
+	uv_close((uv_handle_t *)&s->due, NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);
 	uv_close((uv_handle_t *)&s->stop_timer, NULL);
 }
@@ -645,9 +661,8 @@ commands_take(struct http_server *s)
 }
 
 static void
-on_async(uv_async_t *async)
+run_commands(struct http_server *s)
 {
-	struct http_server *s = async->data;
 	struct net_command *cmd = commands_take(s), *next;
 
 	for (; cmd; cmd = next) {
@@ -662,6 +677,49 @@ on_async(uv_async_t *async)
 		if (!c->closed)
 			conn_settle(c);
 	}
+}
+
+/* --- the core's turns --- */
+
+static void
+on_async(uv_async_t *async)
+{
+	(void)async; /* on_prepare() comes before the next sleep */
+}
+
+static void
+on_due(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void
+wake_at(struct http_server *s, uint64_t due_ns)
+{
+	uint64_t now = os_mono_ns(s->opts.os);
+
+	if (due_ns == UINT64_MAX)
+		uv_timer_stop(&s->due);
+	else
+		uv_timer_start(
+		    &s->due, on_due, due_ns <= now ? 0 : (due_ns - now) / 1000000 + 1, 0);
+}
+
+/* Before the loop sleeps: the core's turn, then what it and others want written.  What was
+ * written may be news to the core. */
+static void
+on_prepare(uv_prepare_t *prepare)
+{
+	struct http_server *s = prepare->data;
+	uint64_t            due;
+
+	do {
+		s->posted = false;
+		due = s->opts.turn(s->opts.turn_arg);
+		run_commands(s);
+	} while (s->posted);
+	if (!s->closed)
+		wake_at(s, due);
 }
 
 /* --- life --- */
@@ -697,11 +755,13 @@ loop_init(struct http_server *s)
 {
 	must(uv_loop_init(&s->loop) == 0);
 	must(uv_async_init(&s->loop, &s->async, on_async) == 0);
+	must(uv_prepare_init(&s->loop, &s->prepare) == 0);
+	must(uv_timer_init(&s->loop, &s->due) == 0);
 	must(uv_timer_init(&s->loop, &s->tick) == 0);
 	must(uv_timer_init(&s->loop, &s->stop_timer) == 0);
 	for (size_t i = 0; i < 2; i++)
 		must(uv_tcp_init(&s->loop, &s->listeners[i].tcp) == 0);
-	s->async.data = s->tick.data = s->stop_timer.data = s;
+	s->async.data = s->prepare.data = s->tick.data = s->stop_timer.data = s;
 	s->accepting = true;
 }
 
@@ -710,8 +770,6 @@ http_server_free(struct http_server *s)
 {
 	struct net_command *cmd, *next;
 
-	if (s->thread)
-		thread_join_free(s->thread);
 	for (cmd = commands_take(s); cmd; cmd = next) { /* what came after the loop's end */
 		next = cmd->next;
 		run_command(s, cmd);
@@ -751,31 +809,18 @@ http_server_new(const struct http_server_opts *opts, struct http_server **ret, s
 	return st;
 }
 
-static void
-net_main(void *arg)
-{
-	struct http_server *s = arg;
-
-	uv_run(&s->loop, UV_RUN_DEFAULT);
-	atomic_store(&s->ended, true);
-}
-
 void
-http_server_start(struct http_server *s)
+http_server_run(struct http_server *s)
 {
-	s->thread = thread_start("net", 512 * 1024, net_main, s);
+	s->thread = pthread_self();
+	must(uv_prepare_start(&s->prepare, on_prepare) == 0);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 void
 http_server_stop(struct http_server *s)
 {
 	command_push(s, MEM_NEW(struct net_command), CMD_STOP);
-}
-
-bool
-http_server_ended(struct http_server *s)
-{
-	return atomic_load(&s->ended);
 }
 
 int

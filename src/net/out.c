@@ -1,6 +1,6 @@
 /* out.c - bytes on their way to a peer: see out.h.
  *
- * Thread: the net thread.  Memory: segments in a vector whose used front is dropped when it is
+ * Thread: the loop thread.  Memory: segments in a vector whose used front is dropped when it is
  * empty or half of it.
  */
 #include "net/out.h"

@@ -4,7 +4,7 @@
  * frames are segments of their own and are never copied.  A mark is attached to the byte before
  * it and reported when that byte has left: sessions count their transitions with it.
  *
- * Thread: the net thread.  Memory: the segments.
+ * Thread: the loop thread.  Memory: the segments.
  */
 #ifndef NET_OUT_H
 #define NET_OUT_H

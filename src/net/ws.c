@@ -5,7 +5,7 @@
  * simple - never masked, never fragmented - that their header is written here, in front of
  * bytes that are shared by many connections.
  *
- * Thread: the net thread.  Memory: the incoming message and wslay's 4 KiB.
+ * Thread: the loop thread.  Memory: the incoming message and wslay's 4 KiB.
  */
 #include <wslay/wslay.h>
 

@@ -3,7 +3,7 @@
  * Bytes go in, whole text messages come out; frames to send are appended to an out.  Pings are
  * answered here.  Whatever breaks the framing, binary messages included, closes with 1011.
  *
- * Thread: the net thread.  Memory: one incoming message, at most its maximum.
+ * Thread: the loop thread.  Memory: one incoming message, at most its maximum.
  */
 #ifndef NET_WS_H
 #define NET_WS_H

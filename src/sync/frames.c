@@ -3,7 +3,7 @@
  * A result's value was serialized once, by the worker; here it is copied into each frame that
  * mentions it.  serverTs is the moment of sending.
  *
- * Thread: the core thread.  Memory: one blob per frame, handed to the connection.
+ * Thread: the loop thread.  Memory: one blob per frame, handed to the connection.
  */
 #include "base/enc.h"
 #include "sync/session_int.h"

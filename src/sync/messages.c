@@ -4,7 +4,7 @@
  * ignored, and so are Event messages whatever they hold.  The fuzz target of this folder
  * lives on this file.
  *
- * Thread: the core thread.  Memory: the caller's arena; texts point into the message.
+ * Thread: the loop thread.  Memory: the caller's arena; texts point into the message.
  */
 #include <math.h>
 

@@ -9,7 +9,7 @@
  * worker raises a flag on the call before it asks for the commit, so whoever has a snapshot
  * that contains the commit can also see the flag.
  *
- * Thread: the core thread.  Memory: one struct per request until its response is sent.
+ * Thread: the loop thread.  Memory: one struct per request until its response is sent.
  */
 #include <stdatomic.h>
 

@@ -5,7 +5,7 @@
  * that what a client sends in one burst (Connect, Authenticate, its queries) is answered by one
  * transition.
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  * Memory: what a session holds is freed with it; after its end it only waits to be freed.
  */
 #include "sync/session_int.h"

@@ -4,7 +4,7 @@
  * through the runner.  Rules of section 5 that shape the code: the version chain, one
  * timestamp per transition, responses before effects, nothing before it is durable.
  *
- * Thread: the core thread.  Memory: one session; at most 2 transitions in the outgoing buffer.
+ * Thread: the loop thread.  Memory: one session; at most 2 transitions in the outgoing buffer.
  */
 #ifndef SYNC_SESSION_H
 #define SYNC_SESSION_H

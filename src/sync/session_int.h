@@ -6,7 +6,7 @@
  *
  *   received ----begin----> transition (one at a time) ----sent----> current
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  */
 #ifndef SYNC_SESSION_INT_H
 #define SYNC_SESSION_INT_H

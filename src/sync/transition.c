@@ -6,7 +6,7 @@
  * still waits for its response.  Only one is under way; what happens meanwhile goes into the
  * next one, so a slow reader gets fewer and larger steps instead of a queue.
  *
- * Thread: the core thread.
+ * Thread: the loop thread.
  * Memory: queries live until they are removed; results are shared with all who watch them.
  */
 #include "sync/session_int.h"

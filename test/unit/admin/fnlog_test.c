@@ -79,6 +79,43 @@ TEST(polls_see_each_entry_once)
 	fnlog_free(l);
 }
 
+/* A mutation that lost to others tells to whom (spec 05 section 9.1, spec 03 section 5.7). */
+TEST(conflicts_are_named)
+{
+	struct fnlog      *l = fnlog_new(&fake_os);
+	struct fn_call    *c = fn_call_new();
+	struct fn_result  *r = fn_result_new();
+	struct arena      *a = arena_new();
+	const struct json *info;
+	struct buf         b;
+	double             cursor, retries;
+
+	c->path = S("m.js:add");
+	c->identity = identity_none();
+	c->request_id = S("0e0fc3d75de1b1d2");
+	r->st = ST_OCC;
+	r->kind = UDF_MUTATION;
+	r->kind_known = true;
+	r->retries = 4;
+	r->conflict = ARENA_NEW(r->arena, struct conflict);
+	*r->conflict = (struct conflict){ .table = "notes", .index = "by_id", .doc = "j57",
+		.writer = "m.js:set" };
+	fnlog_add(l, c, r, false);
+	buf_init(&b, 1 << 20);
+	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	info = json_get(&entries(a, &b, &cursor)->items[0], "occInfo");
+	CHECK_STR(json_get(info, "tableName")->string, S("notes"));
+	CHECK_STR(json_get(info, "documentId")->string, S("j57"));
+	CHECK_STR(json_get(info, "writeSource")->string, S("m.js:set"));
+	CHECK(json_get_num(info, "retryCount", &retries));
+	CHECK(retries == 4);
+	buf_clear(&b);
+	fn_result_unref(r);
+	fn_call_unref(c);
+	arena_free(a);
+	fnlog_free(l);
+}
+
 /* The CLI and the dashboard get lines as objects, everybody else as strings; system functions
  * are not logged; a filter keeps one client's request (05 checklist 37, 38). */
 TEST(forms_and_filters)
@@ -127,4 +164,4 @@ TEST(bounded)
 	fnlog_free(l);
 }
 
-TEST_RUN(T(polls_see_each_entry_once), T(forms_and_filters), T(bounded))
+TEST_RUN(T(polls_see_each_entry_once), T(conflicts_are_named), T(forms_and_filters), T(bounded))

@@ -280,6 +280,17 @@ app_big(const struct native_call *c, struct val *ret, struct err *e)
 	return ST_OK;
 }
 
+/* Writes, then answers more than a function may. */
+static inline status
+app_add_and_big(const struct native_call *c, struct val *ret, struct err *e)
+{
+	struct native_call big = *c;
+
+	TRY(app_add(c, ret, e));
+	big.args = app_object(c->arena, S("n"), app_number(c->arena, 6000000));
+	return app_big(&big, ret, e);
+}
+
 static inline status
 app_time(const struct native_call *c, struct val *ret, struct err *e)
 {
@@ -291,16 +302,23 @@ app_time(const struct native_call *c, struct val *ret, struct err *e)
 
 /* The commit timestamp, pending until the commit. */
 static inline status
-app_commit_ts(const struct native_call *c, struct val *ret, struct err *e)
+app_pending(const struct native_call *c, struct val *ret, struct err *e)
 {
 	struct pack p;
 
-	TRY(app_add(c, ret, e));
+	(void)e;
 	pack_init(&p);
 	pack_commit_ts(&p);
 	CHECK_EQ(pack_done_in(&p, c->arena, ret, NULL), ST_OK);
 	pack_clear(&p);
 	return ST_OK;
+}
+
+static inline status
+app_commit_ts(const struct native_call *c, struct val *ret, struct err *e)
+{
+	TRY(app_add(c, ret, e));
+	return app_pending(c, ret, e);
 }
 
 /* Answers with the journal that it was given; leaves one that names the counter. */
@@ -362,8 +380,10 @@ static const struct native_fn app[] = {
 	{ "counter.js:add", UDF_MUTATION, app_add, NULL },
 	{ "counter.js:above", UDF_QUERY, app_above, NULL },
 	{ "counter.js:addAndFail", UDF_MUTATION, app_write_and_fail, NULL },
+	{ "counter.js:addAndBig", UDF_MUTATION, app_add_and_big, NULL },
 	{ "counter.js:log", UDF_QUERY, app_log, NULL },
 	{ "counter.js:commitTs", UDF_MUTATION, app_commit_ts, NULL },
+	{ "counter.js:pending", UDF_QUERY, app_pending, NULL },
 	{ "counter.js:contended", UDF_MUTATION, app_contended, NULL },
 	{ "page.js:list", UDF_QUERY, app_page, NULL },
 	{ "messages.js:list", UDF_QUERY, app_list, NULL },

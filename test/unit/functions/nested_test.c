@@ -122,8 +122,8 @@ TEST(addresses_that_lead_nowhere)
 	caller_close(&k);
 }
 
-/* A failed mutation's writes are undone, a successful one's are the caller's; both stay inside
- * the caller's transaction. */
+/* 03 checklist 31: a failed mutation's writes are undone, also if it only failed by how much it
+ * answered; a successful one's are the caller's.  Both stay inside the caller's transaction. */
 TEST(failed_callees_roll_back)
 {
 	struct caller k;
@@ -134,12 +134,37 @@ TEST(failed_callees_roll_back)
 	CHECK_EQ(nested(&k, UDF_MUTATION, false, "counter:add", &v, &e), ST_OK);
 	CHECK_EQ(nested(&k, UDF_MUTATION, false, "counter:addAndFail", &v, &e), ST_BAD_REQUEST);
 	CHECK_STRZ(e.text, "Uncaught Error: no");
+	CHECK_EQ(nested(&k, UDF_MUTATION, false, "counter:addAndBig", &v, &e), ST_BAD_REQUEST);
+	CHECK_STRZ(e.code, "FunctionReturnTooLarge");
 	CHECK_EQ(nested(&k, UDF_QUERY, false, "counter:get", &v, &e), ST_OK);
 	CHECK(val_float64(v) == 1);
 	/* A snapshot query sees the state before the mutation began. */
 	CHECK_EQ(nested(&k, UDF_QUERY, true, "counter:get", &v, &e), ST_OK);
 	CHECK(val_float64(v) == 0);
 	caller_close(&k);
+}
+
+/* 03 checklist 46: a pending commit timestamp may leave a query for the mutation that called it
+ * (spec 04 section 8.1), but not for a client. */
+TEST(pending_timestamps_stay_in_the_mutation)
+{
+	struct world      w;
+	struct caller     k;
+	struct fn_result *r;
+	struct val        v;
+	struct err        e;
+	size_t            at;
+
+	caller_open(&k, UDF_MUTATION, 0);
+	CHECK_EQ(nested(&k, UDF_QUERY, false, "counter:pending", &v, &e), ST_OK);
+	CHECK_EQ(val_kind(v), VAL_COMMIT_TS);
+	caller_close(&k);
+	world_open(&w, false);
+	r = world_run(&w, WANT_QUERY, S("counter:pending"), S("{}"));
+	CHECK(!r->ok);
+	CHECK(str_find(r->error, S("queries cannot return an unresolved commit timestamp"), &at));
+	fn_result_unref(r);
+	world_close(&w);
 }
 
 /* ConvexError data, null included, comes to the caller as data. */
@@ -233,5 +258,6 @@ TEST(scheduling_is_refused_clearly)
 }
 
 TEST_RUN(T(who_may_call_whom), T(addresses_that_lead_nowhere), T(failed_callees_roll_back),
+    T(pending_timestamps_stay_in_the_mutation),
     T(error_data_reaches_the_caller), T(observations_and_lines_are_merged),
     T(calls_nest_eight_deep), T(callees_may_have_a_budget), T(scheduling_is_refused_clearly))

@@ -1,4 +1,4 @@
-/* runner_test.c - calls, sharing, invalidation and durability on the core thread
+/* runner_test.c - calls, sharing, invalidation and durability on the loop thread
  * (spec 01 sections 5, 7 and 8, spec 04 section 9.2). */
 #include "fn_fixture.h"
 
@@ -403,6 +403,46 @@ TEST(cache_stays_within_its_budget)
 	world_close(&w);
 }
 
+/* Who asks a thousand different questions once does not push out what is asked again and again. */
+TEST(what_is_asked_again_outlives_a_scan)
+{
+	struct world       w;
+	struct runner_opts ro = { 0 };
+	struct seen        s = { 0 };
+	size_t             runs;
+
+	world_open(&w, false);
+	runner_free(w.runner);
+	ro.functions = w.functions;
+	ro.executor = (struct executor){ .arg = &w, .submit = world_submit };
+	ro.os = &w.os;
+	ro.cache_max_bytes = 100000;
+	ro.on_finished = world_finished;
+	ro.on_finished_arg = &w;
+	w.runner = runner_new(&ro);
+	for (int i = 0; i < 3; i++) {
+		(void)call(&w, WANT_QUERY, "big:get", "{\"n\":10000}", &s);
+		world_settle(&w);
+	}
+	CHECK_EQ(w.runs, 1);
+	for (int i = 1; i < 50; i++) {
+		str args = arena_fmt(w.arena, "{\"n\":%d}", 10000 + i);
+
+		(void)call(&w, WANT_QUERY, "big:get", args.p, &s);
+		world_settle(&w);
+	}
+	CHECK_EQ(w.runs, 50);
+	runs = w.runs;
+	(void)call(&w, WANT_QUERY, "big:get", "{\"n\":10000}", &s);
+	world_settle(&w);
+	CHECK_EQ(w.runs, runs);
+	(void)call(&w, WANT_QUERY, "big:get", "{\"n\":10001}", &s);
+	world_settle(&w);
+	CHECK_EQ(w.runs, runs + 1);
+	seen_clear(&s);
+	world_close(&w);
+}
+
 /* A query runs again with the journal that its last run left; who asks without one gets a run
  * without one. */
 TEST(journals_stay_with_their_watcher)
@@ -571,7 +611,7 @@ TEST_RUN(T(mutation_waits_for_the_disk), T(query_of_undurable_data_waits),
     T(some_results_are_not_reused), T(watchers_share_one_run),
     T(identities_do_not_share_what_saw_them), T(late_results_are_known_to_be_stale),
     T(newer_results_serve_older_snapshots), T(abandoned_calls_stay_silent),
-    T(cache_stays_within_its_budget), T(server_failures_are_not_kept),
-    T(journals_stay_with_their_watcher),
+    T(cache_stays_within_its_budget), T(what_is_asked_again_outlives_a_scan),
+    T(server_failures_are_not_kept), T(journals_stay_with_their_watcher),
     T(tasks_wait_for_the_disk), T(runs_of_one_request_take_turns),
     T(old_session_requests_are_deleted))

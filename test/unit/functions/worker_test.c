@@ -301,8 +301,8 @@ run_request(struct world *w, str path, uint32_t request)
 	return r;
 }
 
-/* Spec 01 section 6.1: the same request again gives the stored answer and the first commit's
- * timestamp; another request runs; a failed one is not remembered. */
+/* 03 checklist 33, spec 01 section 6.1: the same request again gives the stored answer and the
+ * first commit's timestamp; another request runs; a failed one is not remembered. */
 TEST(requests_happen_exactly_once)
 {
 	struct world      w;
@@ -331,8 +331,8 @@ TEST(requests_happen_exactly_once)
 	world_close(&w);
 }
 
-/* Spec 03 section 5.7: four retries at once, each on a new snapshot; then the error that
- * names table, writer and document. */
+/* 03 checklist 32: four retries at once, each on a new snapshot; then the error of spec 03
+ * section 5.7, which names table, writer and document. */
 TEST(conflicts_are_retried_four_times)
 {
 	struct world      w;
@@ -350,6 +350,11 @@ TEST(conflicts_are_retried_four_times)
 	      "mutation was being run and on every subsequent retry. A call to "
 	      "\"other.js:write\" changed the document with ID \"")));
 	CHECK(str_ends(r->text, S("\". See https://docs.convex.dev/error#1")));
+	CHECK_STRZ(str_z(r->conflict->table), "counters");
+	CHECK_STRZ(str_z(r->conflict->index), "by_creation_time");
+	CHECK_STRZ(str_z(r->conflict->writer), "other.js:write");
+	CHECK(r->conflict->doc[0]);
+	CHECK_EQ(r->retries, 4);
 	CHECK(!atomic_load(&c->committing));
 	fn_result_unref(r);
 	/* Four conflicts are left to come; the fifth attempt gets through. */

@@ -86,6 +86,9 @@ TEST(argument_errors_name_argument_and_method)
 		    "length 1" },
 		{ "get", "{id: 'x', version: 'nope'}",
 		    "Invalid argument `version` for `db.get`: Invalid client version nope" },
+		{ "get", "{id: 'x', version: '1.48'}",
+		    "Invalid argument `version` for `db.get`: Invalid client version 1.48" },
+		{ "queryPage", "{query: {}, version: 'nope'}", "Invalid client version nope" },
 		{ "insert", "{table: 't', value: 5}",
 		    "Invalid argument `value` for `db.insert`: Value must be an Object" },
 		{ "insert", "{table: 't'}",
@@ -130,6 +133,23 @@ TEST(argument_errors_name_argument_and_method)
 	    "[\"Invalid arguments for `queryCleanup`: missing field `queryId`\","
 	    "\"Invalid arguments for `db.normalizeId`: missing field `idString`\"]");
 	world_close(&w);
+}
+
+/* 03 checklist 45: one page per function, of at least one row. */
+TEST(one_page_per_function)
+{
+#define PAGE "await ctx.db.query('t').paginate({numItems: 1, cursor: null})"
+	struct world w;
+
+	world_open(&w);
+	QUERY(PAGE "; try { " PAGE " } catch (e) { return e.message }",
+	    "\"This query or mutation function ran multiple paginated queries. Convex only "
+	    "supports a single paginated query in each function.\"");
+	QUERY("try { await ctx.db.query('t').paginate({numItems: 0, cursor: null}) }"
+	      " catch (e) { return e.message }",
+	    "\"Must request at least 1 document while paginating\"");
+	world_close(&w);
+#undef PAGE
 }
 
 /* 04 checklist 5: the recorded trace of section 1.9, as far as queries and mutations go. */
@@ -321,7 +341,8 @@ TEST(import_queues_asynchronous_operations)
 }
 
 TEST_RUN(T(unknown_operations_say_so), T(arguments_are_checked),
-    T(argument_errors_name_argument_and_method), T(the_recorded_trace_replays),
+    T(argument_errors_name_argument_and_method), T(one_page_per_function),
+    T(the_recorded_trace_replays),
     T(query_streams_open_and_close), T(missing_things_are_not_errors),
     T(rejections_carry_message_and_data), T(queries_are_read_only),
     T(host_memory_is_bounded), T(import_queues_asynchronous_operations))

@@ -67,6 +67,13 @@ TEST(options)
 	CHECK_EQ(f.port, 3210);
 	CHECK_EQ(f.site_port, 3211);
 	CHECK(!f.redact && !f.banner && !f.origin && !f.site_origin);
+	CHECK(f.index_retention == 0 && f.document_retention == 0);
+	CHECK_EQ(parse("--instance-secret " SECRET
+		       " --index-retention 1 --document-retention=86400",
+		     &f, &e),
+	    ST_OK);
+	CHECK_EQ(f.index_retention, 1);
+	CHECK_EQ(f.document_retention, 86400);
 
 	CHECK_EQ(
 	    parse(
@@ -87,6 +94,25 @@ TEST(options)
 	CHECK_EQ(f.workers, 3);
 }
 
+/* verify and compact take a database file and no secret; a file of such a name needs a path. */
+TEST(tools)
+{
+	struct err   e = err_in(NULL);
+	struct flags f;
+
+	CHECK_EQ(parse("verify", &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_VERIFY);
+	CHECK_STRZ(str_z(f.db_path), "convex_local_backend.sqlite3");
+	CHECK_EQ(parse("compact my.db", &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_COMPACT);
+	CHECK_STRZ(str_z(f.db_path), "my.db");
+	CHECK_EQ(parse("verify my.db --help", &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_HELP);
+	CHECK_EQ(parse("./verify --instance-secret " SECRET, &f, &e), ST_OK);
+	CHECK_EQ(f.command, COMMAND_SERVE);
+	CHECK_STRZ(str_z(f.db_path), "./verify");
+}
+
 TEST(keygen)
 {
 	struct err   e = err_in(NULL);
@@ -104,6 +130,29 @@ TEST(keygen)
 	CHECK_EQ(f.command, COMMAND_HELP);
 }
 
+/* Sizes are bytes, or have a unit of 1024; without one it is a quarter of the memory. */
+TEST(sizes)
+{
+	static const struct {
+		const char *line;
+		size_t      bytes;
+	} rows[] = {
+		{ "--instance-secret " SECRET, 0 },
+		{ "--instance-secret " SECRET " --cache-bytes 33554432", (size_t)32 << 20 },
+		{ "--instance-secret " SECRET " --cache-bytes=65536K", (size_t)64 << 20 },
+		{ "--instance-secret " SECRET " --cache-bytes 64M", (size_t)64 << 20 },
+		{ "--instance-secret " SECRET " --cache-bytes 3G", (size_t)3 << 30 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct err   e = err_in(NULL);
+		struct flags f;
+
+		CHECK_EQ(parse(rows[i].line, &f, &e), ST_OK);
+		CHECK_EQ(f.cache_bytes, rows[i].bytes);
+	}
+}
+
 /* What is wrong is named. */
 TEST(mistakes)
 {
@@ -117,7 +166,13 @@ TEST(mistakes)
 		{ "--port 65536", "--port must be a number up to 65535, not '65536'" },
 		{ "--port -1", "--port must be a number" },
 		{ "-p12x", "--port must be a number" },
+		{ "--index-retention 0", "--index-retention needs at least 1 second" },
+		{ "--document-retention 14d", "--document-retention must be a number" },
 		{ "--banner=1", "--banner takes no value" },
+		{ "--cache-bytes 31M", "--cache-bytes must be a size of at least 32M" },
+		{ "--cache-bytes 64MB", "not '64MB'" },
+		{ "--cache-bytes M", "not 'M'" },
+		{ "--cache-bytes 99999999999999G", "--cache-bytes must be a size" },
 		{ "--convex-origin ftp://x", "must begin with http:// or https://" },
 		{ "--instance-secret " SECRET " --convex-origin http://x", "need each other" },
 		{ "--instance-secret " SECRET " a b", "what is 'b'?" },
@@ -126,6 +181,8 @@ TEST(mistakes)
 		{ "keygen --instance-secret " SECRET, "keygen admin-key" },
 		{ "keygen user-key --instance-secret " SECRET, "'user-key'" },
 		{ "keygen admin-key", "instance secret is required" },
+		{ "verify a b", "what is 'b'?" },
+		{ "a verify --instance-secret " SECRET, "what is 'verify'?" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -139,4 +196,4 @@ TEST(mistakes)
 	}
 }
 
-TEST_RUN(T(local_mode), T(options), T(keygen), T(mistakes))
+TEST_RUN(T(local_mode), T(options), T(keygen), T(tools), T(sizes), T(mistakes))
