@@ -7,7 +7,7 @@ DATA    ?= data
 SECRET  := $(DATA)/instance_secret
 NAME    ?= fresnel
 
-.PHONY: all run test check bench asan tsan clang fuzz fmt tidy clean setup
+.PHONY: all run test check bench asan tsan clang fuzz faults fmt tidy clean setup
 
 all: setup $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) fresnel
@@ -39,9 +39,10 @@ check:
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all
-	@ninja -C $(BUILD) run_bench >/dev/null
+	@ninja -C $(BUILD) run_bench bench_data >/dev/null
 	@echo "one function run, measured inside, heap reset included:"
 	@$(BUILD)/run_bench
+	@$(BUILD)/bench_data
 	@bench/run
 
 asan:
@@ -59,6 +60,11 @@ clang:
 fuzz:
 	@tools/setup test
 	@tools/test fuzz
+
+# Deliberate faults: the tests must catch each of them.  FAULTS="name name" for some.
+faults:
+	@tools/setup test
+	@tools/faults $(FAULTS)
 
 # The lines that you changed since the last commit.
 fmt:

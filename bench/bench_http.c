@@ -3,6 +3,7 @@
  *     bench_http PORT KIND CONNECTIONS SECONDS ALPHA ACCOUNTS
  *
  * KIND: transfer | get   the functions transfer:transfer and accounts:get_account of bench/app
+ *       item | increment   items:get and counters:increment, ACCOUNTS of them
  *       peer-transfer | peer-get   the same of the peers: POST /rpc {"name","args"}
  * ALPHA: 0 picks accounts uniformly, else by Zipf's law with that exponent.
  *
@@ -119,6 +120,15 @@ send_request(struct load *l, struct conn *c)
 		path = "/api/query";
 		snprintf(body, sizeof body,
 		    "{\"path\":\"accounts:get_account\",\"args\":{\"id\":%d},\"format\":\"json\"}",
+		    from);
+	} else if (strcmp(l->kind, "item") == 0) {
+		path = "/api/query";
+		snprintf(body, sizeof body,
+		    "{\"path\":\"items:get\",\"args\":{\"n\":%d},\"format\":\"json\"}", from);
+	} else if (strcmp(l->kind, "increment") == 0) {
+		path = "/api/mutation";
+		snprintf(body, sizeof body,
+		    "{\"path\":\"counters:increment\",\"args\":{\"id\":%d},\"format\":\"json\"}",
 		    from);
 	} else if (strcmp(l->kind, "peer-transfer") == 0) {
 		snprintf(body, sizeof body,

@@ -62,7 +62,8 @@ export class Server {
     this.extra = options.extra ?? [];
   }
 
-  async start() {
+  /** The process, which does not answer yet. */
+  async launch() {
     if (!this.port) [this.port, this.sitePort] = await freePorts();
     this.url = `http://127.0.0.1:${this.port}`;
     this.siteUrl = `http://127.0.0.1:${this.sitePort}`;
@@ -71,7 +72,6 @@ export class Server {
       if (made.code !== 0) throw new Error(made.all);
       this.adminKey = made.stdout.trim();
     }
-    const begun = performance.now();
     this.output = "";
     this.child = spawn(binary, ["--interface", "127.0.0.1", "--port", `${this.port}`, "--site-proxy-port", `${this.sitePort}`,
       "--instance-name", this.name, "--instance-secret", this.secret, "--local-storage", join(this.dir, "storage"),
@@ -79,6 +79,11 @@ export class Server {
     this.child.stdout.on("data", (text) => (this.output += text));
     this.child.stderr.on("data", (text) => (this.output += text));
     this.exited = new Promise((done) => this.child.once("exit", (code, signal) => done({ code, signal })));
+  }
+
+  async start() {
+    const begun = performance.now();
+    await this.launch();
     let gone = false;
     this.exited.then(() => (gone = true));
     await until(async () => {
@@ -107,6 +112,11 @@ export class Server {
     const how = await this.exited;
     clearTimeout(late);
     return how;
+  }
+
+  /** A sub-command on the database of the stopped server. */
+  tool(name) {
+    return run(binary, [name, join(this.dir, "db.sqlite3")]);
   }
 
   async remove() {

@@ -1,23 +1,22 @@
 /* bank.c - the functions that the simulated clients call.
  *
- * accounts {owner: Int64, balance: Int64} with an index by owner, ops {op: string} with an
- * index by op.  Reads go through index ranges, so that accounts which do not exist are read
- * too; every function writes down what it saw, for the checker.  Between any two steps
- * other workers may run.
+ * accounts {owner: Int64, balance: Int64} with indexes by owner and by balance, ops {op:
+ * string} with an index by op.  Reads go through index ranges, so that accounts which do not
+ * exist are read too; balances are read through an index that pushes bring and take away
+ * (admin.c), if there is one at the moment.  Every function writes down what it saw, for the
+ * checker.  Between any two steps other workers may run.
  *
- * Thread: one, on coroutines.  Memory: the call's arena.
+ * Thread: one, on fibers.  Memory: the call's arena.
  */
 #include <stdio.h>
 
-#include "database/ddl.h"
-#include "database/query.h"
-#include "sim.h"
+#include "bank.h"
 
 #define OPENING_BALANCE 100
 
 /* --- packing --- */
 
-static struct val
+struct val
 int_val(struct arena *a, int64_t n)
 {
 	struct pack p;
@@ -48,7 +47,7 @@ account_val(struct arena *a, uint32_t owner, int64_t balance)
 	return v;
 }
 
-static struct val
+struct val
 text_val(struct arena *a, const char *field, str text)
 {
 	struct pack p;
@@ -68,10 +67,6 @@ text_val(struct arena *a, const char *field, str text)
 }
 
 /* --- reading --- */
-
-struct account {
-	char id[ID_TEXT_MAX]; /* empty: there is none */
-};
 
 /* Balances and ids of owners [lo, hi), through the index or from the whole table. */
 static status
@@ -135,24 +130,92 @@ bank_count_ops(struct txn *t, const char *op)
 	return n;
 }
 
+/* --- by balance --- */
+
+/* The range [lo, hi) of balances in an index whose fields before `balance` are not set. */
+static void
+balance_range(struct txn *t, uint32_t lo, uint32_t hi, bool kind, struct query_spec *q)
+{
+	struct range_expr *r = ARENA_ARRAY(txn_arena(t), struct range_expr, 3);
+
+	r[0] = (struct range_expr){ RANGE_GTE, S("balance"), int_val(txn_arena(t), lo) };
+	r[1] = (struct range_expr){ RANGE_LT, S("balance"), int_val(txn_arena(t), hi) };
+	r[2] = (struct range_expr){ RANGE_EQ, S("kind"), val_undefined };
+	q->source = QUERY_INDEX_RANGE;
+	q->nrange = kind ? 3 : 2;
+	q->range = r;
+}
+
+/* How balances are read now: through what a push has brought, by the index that is always
+ * there, or from the whole table. */
+static struct query_spec
+balance_query(struct run *r, uint32_t lo, uint32_t hi)
+{
+	struct txn              *t = r->c->txn;
+	const struct table_info *info =
+	    catalog_table(txn_catalog(t), txn_component(t), S("accounts"));
+	const struct index_info *ix = table_index(info, S("by_extra"));
+	struct query_spec        q = { .source = QUERY_FULL_SCAN, .table = S("accounts"),
+		       .desc = draw(r->s, 2) };
+	uint32_t                 how = draw(r->s, 4);
+
+	if (ix && ix->state == INDEX_ENABLED && how != 0) {
+		balance_range(t, lo, hi, str_eq(ix->def.fields[0], S("kind")), &q);
+		q.index = S("by_extra");
+	} else if (how != 1) {
+		balance_range(t, lo, hi, false, &q);
+		q.index = S("by_balance");
+	}
+	return q;
+}
+
+static status
+read_balances(struct run *r, uint32_t lo, uint32_t hi, struct read *rd, struct err *e)
+{
+	struct query_spec spec = balance_query(r, lo, hi);
+	struct query     *q;
+	struct doc       *d;
+	int64_t           before = -1;
+
+	for (uint32_t i = 0; i < ACCOUNTS; i++)
+		rd->seen.balance[i] = NOT_SEEN;
+	trace(r->s, "balances %u..%u by %.*s%s at %llu", lo, hi, STR_ARG(spec.index),
+	    spec.desc ? ", desc" : "", (unsigned long long)txn_ts(r->c->txn));
+	TRY(query_open(r->c->txn, &spec, &q, e));
+	for (;;) {
+		int64_t owner, balance;
+
+		TRY(query_next(q, &d, e));
+		if (!d)
+			break;
+		owner = val_int64(val_get(doc_val(d), S("owner")));
+		balance = val_int64(val_get(doc_val(d), S("balance")));
+		if (spec.nrange > 0) {
+			must(before < 0 || (spec.desc ? balance <= before : balance >= before));
+			before = balance;
+		}
+		if (balance < lo || balance >= hi) {
+			must(spec.nrange == 0);
+			continue;
+		}
+		must(rd->seen.balance[owner] == NOT_SEEN);
+		rd->seen.balance[owner] = balance;
+		id_format(d->id, r->ids[owner].id);
+	}
+	query_close(q);
+	return ST_OK;
+}
+
 /* --- the running attempt --- */
 
-struct run {
-	const struct native_call *c;
-	struct sim               *s;
-	struct attempt           *a;
-	bool                      full; /* reads whole tables */
-	struct account            ids[ACCOUNTS];
-};
-
-static uint32_t
+uint32_t
 arg_u32(const struct native_call *c, const char *name)
 {
 	return (uint32_t)val_float64(val_get(c->args, str_z(name)));
 }
 
 /* The simulator is found through the database's os table: natives have no other context. */
-static void
+void
 run_begin(struct run *r, const struct native_call *c)
 {
 	struct val op = val_get(c->args, S("op"));
@@ -170,16 +233,37 @@ run_begin(struct run *r, const struct native_call *c)
 	sim_pause(r->s, MS / 5);
 }
 
-static status
-run_read(struct run *r, uint32_t lo, uint32_t hi, struct bank **ret, struct err *e)
+struct read *
+run_note(struct run *r, enum read_kind kind, uint32_t lo, uint32_t hi)
 {
 	struct read *rd = &r->a->reads[r->a->nreads];
 
 	must(r->a->nreads < COUNT_OF(r->a->reads));
+	rd->kind = kind;
 	rd->lo = lo;
 	rd->hi = hi;
+	return rd;
+}
+
+static status
+run_read(struct run *r, uint32_t lo, uint32_t hi, struct bank **ret, struct err *e)
+{
+	struct read *rd = run_note(r, READ_OWNERS, lo, hi);
+
 	TRY(read_accounts(r->c->txn, lo, hi, draw(r->s, 2), r->full, &rd->seen,
 	    r->ids, e));
+	r->a->nreads++;
+	*ret = &rd->seen;
+	sim_pause(r->s, MS / 5);
+	return ST_OK;
+}
+
+static status
+run_read_balances(struct run *r, uint32_t lo, uint32_t hi, struct bank **ret, struct err *e)
+{
+	struct read *rd = run_note(r, READ_BALANCES, lo, hi);
+
+	TRY(read_balances(r, lo, hi, rd, e));
 	r->a->nreads++;
 	*ret = &rd->seen;
 	sim_pause(r->s, MS / 5);
@@ -210,8 +294,7 @@ run_write(struct run *r, uint32_t owner, int64_t before, int64_t after_, struct 
 	return ST_OK;
 }
 
-/* Mutations leave a row that says they happened. */
-static status
+status
 run_end(struct run *r, int64_t result, struct val *ret, struct err *e)
 {
 	struct docid id;
@@ -309,19 +392,63 @@ sum(const struct native_call *c, struct val *ret, struct err *e)
 	return run_end(&r, bank_sum(a, lo, mid) + bank_sum(b, mid, hi), ret, e);
 }
 
-const struct native_fn bank_functions[] = {
+/* One from each of some accounts that the whole range of balances was searched for. */
+static status
+tax(const struct native_call *c, struct val *ret, struct err *e)
+{
+	uint32_t     lo = arg_u32(c, "lo"), hi = arg_u32(c, "hi"), to = arg_u32(c, "to");
+	int64_t      taken = 0;
+	struct bank *rich, *b;
+	struct run   r;
+
+	run_begin(&r, c);
+	TRY(run_read_balances(&r, lo < 1 ? 1 : lo, hi, &rich, e));
+	TRY(run_read(&r, to, to + 1, &b, e));
+	if (b->balance[to] < 0)
+		return err_set(e, ST_BAD_REQUEST, "NoAccount", "no account %u", to);
+	for (uint32_t i = 0; i < ACCOUNTS && taken < 3; i++) {
+		if (i == to || rich->balance[i] == NOT_SEEN)
+			continue;
+		TRY(run_write(&r, i, rich->balance[i], rich->balance[i] - 1, e));
+		taken++;
+	}
+	TRY(run_write(&r, to, b->balance[to], b->balance[to] + taken, e));
+	return run_end(&r, taken, ret, e);
+}
+
+static status
+rich(const struct native_call *c, struct val *ret, struct err *e)
+{
+	uint32_t     lo = arg_u32(c, "lo"), hi = arg_u32(c, "hi");
+	struct bank *b;
+	struct run   r;
+
+	run_begin(&r, c);
+	TRY(run_read_balances(&r, lo, hi, &b, e));
+	return run_end(&r, bank_rich(b, lo, hi), ret, e);
+}
+
+const struct native_fn sim_functions[] = {
 	{ "bank.js:transfer", UDF_MUTATION, transfer, NULL },
 	{ "bank.js:toggle", UDF_MUTATION, toggle, NULL },
 	{ "bank.js:level", UDF_MUTATION, level, NULL },
+	{ "bank.js:tax", UDF_MUTATION, tax, NULL },
+	{ "bank.js:note", UDF_MUTATION, notes_add, NULL },
+	{ "bank.js:forget", UDF_MUTATION, notes_forget, NULL },
 	{ "bank.js:sum", UDF_QUERY, sum, NULL },
+	{ "bank.js:rich", UDF_QUERY, rich, NULL },
+	{ "bank.js:page", UDF_QUERY, pages_read, NULL },
+	{ "bank.js:count", UDF_QUERY, notes_count, NULL },
 };
-const size_t bank_function_count = COUNT_OF(bank_functions);
+const size_t sim_function_count = COUNT_OF(sim_functions);
 
 /* --- the first day --- */
 
 static const char schema_text[] =
     "{\"tables\":[{\"tableName\":\"accounts\",\"indexes\":[{\"indexDescriptor\":\"by_owner\","
-    "\"fields\":[\"owner\"]}],\"documentType\":{\"type\":\"any\"}},{\"tableName\":\"ops\","
+    "\"fields\":[\"owner\"]},"
+    "{\"indexDescriptor\":\"by_balance\",\"fields\":[\"balance\"]}],"
+    "\"documentType\":{\"type\":\"any\"}},{\"tableName\":\"ops\","
     "\"indexes\":[{\"indexDescriptor\":\"by_op\",\"fields\":[\"op\"]}],"
     "\"documentType\":{\"type\":\"any\"}}],\"schemaValidation\":true}";
 
@@ -352,7 +479,7 @@ bank_setup(struct sim *s, struct db *db)
 	struct txn     *t = txn_begin(&o);
 	struct err      e = err_in(txn_arena(t));
 	struct conflict conflict;
-	struct bank     b;
+	struct bank     b = { 0 };
 	ts_t            ts;
 
 	for (uint32_t i = 0; i < ACCOUNTS; i++)
