@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/enc.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "database/db_int.h"
 
@@ -29,7 +31,27 @@ read_repeatable(struct db *db, ts_t *ret)
 	buf_clear(&json);
 }
 
-/* Timestamps go on above everything that was ever promised, whatever the clock says
+/* The newest commits may have left nothing but their traces here: if they only deleted, retention
+ * has erased even that. */
+static void
+read_bound(struct db *db, ts_t *ret)
+{
+	struct arena *a = arena_new();
+	struct json  *j;
+	struct buf    json;
+	uint64_t      ts;
+	str           text;
+
+	buf_init(&json, 64);
+	if (db->store.v->global(db->store.self, GLOBAL_INDEX_BOUND, &json, NULL) == ST_OK &&
+	    json_parse(a, buf_str(&json), &j, NULL) == ST_OK &&
+	    json_get_str(j, "$integer", &text) && dec_u64_base64(text, &ts) && ts > *ret)
+		*ret = ts;
+	buf_clear(&json);
+	arena_free(a);
+}
+
+/* Timestamps go on above everything that was ever promised or forgotten, whatever the clock says
  * (spec 03 section 5.9); the promise is written before anybody is served. */
 static status
 start_time(struct db *db, struct err *e)
@@ -40,6 +62,7 @@ start_time(struct db *db, struct err *e)
 
 	TRY(db->store.v->max_ts(db->store.self, &ts, e));
 	read_repeatable(db, &ts);
+	read_bound(db, &ts);
 	if (os_now_ns(db->os) > ts)
 		ts = os_now_ns(db->os);
 	g.json = str_of(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)ts));

@@ -502,10 +502,42 @@ TEST(a_resident_document_takes_less_than_twice_its_bytes)
 	}
 }
 
+/* What was loaded again after it was dropped says nothing about a moment before the changes that
+ * were forgotten: an older snapshot asks the store. */
+TEST(a_reload_is_not_taken_for_an_older_state)
+{
+	struct fixture   f;
+	struct fx_commit c;
+	struct snapshot *old;
+	ts_t             ts;
+
+	open_cold(&f, DOCS, 0);
+	old = db_snapshot(f.db);
+	f.now += 1000;
+	fx_begin(&f, &c);
+	for (uint32_t i = 0; i < DOCS; i++)
+		fx_set(&c, i, i % 3 ? (int64_t)i + DOCS : -1);
+	CHECK_EQ(fx_end(&f, &c, S("test"), &ts, NULL), ST_OK);
+	fx_flush(&f);
+	db_evict_now(f.db, SIZE_MAX);
+	for (uint32_t i = 0; i < DOCS; i++)
+		CHECK_EQ(read_one(&f, i), i % 3 ? (int64_t)i + DOCS : -1);
+	for (uint32_t i = 0; i < DOCS; i++) {
+		struct doc *d = fx_get(old, i);
+
+		CHECK(d && val_int64(val_get(doc_val(d), S("n"))) == i);
+		doc_unref(d);
+	}
+	snapshot_unref(old);
+	check_tree(&f);
+	fx_close(&f);
+}
+
 TEST_RUN(T(reads_stay_within_the_budget), T(writes_stay_within_the_budget),
     T(a_scan_does_not_flush_the_hot_set), T(the_hot_set_changes),
     T(only_what_is_durable_is_dropped), T(removals_at_the_borders_of_leaves),
     T(resident_system_tables_stay),
     T(stale_loads_are_not_installed), T(loads_without_writes_are_kept),
     T(old_snapshots_share_what_did_not_change), T(absence_is_cached_within_the_budget),
+    T(a_reload_is_not_taken_for_an_older_state),
     T(a_resident_document_takes_less_than_twice_its_bytes))

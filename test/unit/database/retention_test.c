@@ -482,7 +482,6 @@ TEST(windows_yield_to_size)
 TEST(bounds_are_written_before_they_count)
 {
 	struct world w;
-	uint64_t     wait;
 	ts_t         before;
 
 	open_world(&w, 11);
@@ -493,13 +492,41 @@ TEST(bounds_are_written_before_they_count)
 	w.f.now += 5 * SECOND;
 	failures = 100;
 	for (int i = 0; i < 5; i++)
-		(void)retention_step(w.r, &wait, NULL);
+		step(&w);
 	CHECK_EQ(retention_state(w.r).index_bound, before);
 	CHECK_EQ(w.f.db->index_bound, before);
 	failures = 0;
 	for (int i = 0; i < 5; i++)
 		step(&w);
 	CHECK(w.f.db->index_bound > before);
+	close_world(&w);
+}
+
+/* Commits that only deleted may be erased without a trace: time goes on above them nevertheless,
+ * also when the clock was set back before a restart (spec 03 section 5.1). */
+TEST(erased_deletions_keep_time)
+{
+	struct world     w;
+	struct fx_commit c;
+	ts_t             deleted, newest;
+
+	open_world(&w, 13);
+	for (int64_t n = 1; n >= -1; n -= 2) {
+		fx_begin(&w.f, &c);
+		fx_set(&c, 3, n);
+		CHECK_EQ(fx_end(&w.f, &c, S("test"), &deleted, NULL), ST_OK);
+		w.f.now += SECOND;
+	}
+	flush(&w);
+	w.f.now += 60 * SECOND;
+	for (int i = 0; i < 50; i++)
+		step(&w);
+	CHECK_EQ(w.f.store.v->max_ts(w.f.store.self, &newest, NULL), ST_OK);
+	CHECK(newest < deleted);
+	w.f.now -= 3600 * SECOND;
+	restart(&w, false);
+	CHECK(db_latest_ts(w.f.db) >= deleted);
+	CHECK(db_latest_ts(w.f.db) >= retention_state(w.r).index_bound);
 	close_world(&w);
 }
 
@@ -534,4 +561,5 @@ TEST(backfills_are_waited_for)
 
 TEST_RUN(T(readable_history_is_left_alone), T(nothing_but_the_present_is_left),
     T(live_snapshots_are_waited_for), T(reads_below_the_bound_fail), T(checkpoints_survive),
-    T(bounds_are_written_before_they_count), T(backfills_are_waited_for), T(windows_yield_to_size))
+    T(bounds_are_written_before_they_count), T(backfills_are_waited_for),
+    T(erased_deletions_keep_time), T(windows_yield_to_size))
