@@ -309,6 +309,8 @@ snapshot_peek(struct snapshot *s, str full_key, struct doc **ret)
 
 	MUTEX_GUARD(&s->db->lock);
 
+	if (!evict_allows(&s->db->evict, s->ts))
+		return false; /* what was loaded since then may be newer, and no leaf says so */
 	at = res_lookup_at(s->db->tree, full_key, s->ts, &absent);
 	if (absent)
 		return false;

@@ -18,7 +18,8 @@
  *
  * What a dropped range forgets is that it changed.  A load that began before such a change
  * would bring back the old state; so the newest change that was forgotten is remembered (the
- * horizon), and loads by older snapshots are not installed.
+ * horizon), and loads by older snapshots are not installed.  Nor do those look at what others
+ * have loaded: a leaf that was dropped has taken its time of change with it.
  *
  * Thread: under the db's lock, where not stated otherwise.
  * Memory: a key, the numbers of the indexes that stay, four bytes for about each document that
@@ -54,7 +55,7 @@ void evict_recall(const struct evictor *ev, struct entry *e);
 void evict_after(struct db *db, size_t entries);
 /* Any thread, without the lock: drops what is too much, as far as it can go, by turns. */
 void evict_settle(struct db *db);
-/* May what was read at `ts` still be installed? */
+/* May what was read at `ts` still be installed, and the present state say anything about `ts`? */
 bool evict_allows(const struct evictor *ev, ts_t ts);
 
 #endif

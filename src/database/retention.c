@@ -25,9 +25,9 @@
 #define BEHIND_NS      (2 * RETENTION_SECOND)
 
 static struct metric index_lag = METRIC_GAUGE("fresnel_retention_index_window_seconds",
-    "age of the oldest timestamp at which indexes can be read");
+    "age of the oldest timestamp at which indexes can be read, 0: no history was given up yet");
 static struct metric document_lag = METRIC_GAUGE("fresnel_retention_document_window_seconds",
-    "age of the oldest revision that is kept of replaced documents");
+    "age of the oldest replaced revisions that are kept, 0: none were given up yet");
 static struct metric index_behind = METRIC_GAUGE("fresnel_retention_index_behind_seconds",
     "history of indexes that may be erased and is not yet");
 static struct metric document_behind = METRIC_GAUGE("fresnel_retention_document_behind_seconds",
@@ -208,8 +208,8 @@ show(const struct retention *r, uint64_t now)
 {
 	const struct retention_state *s = &r->state;
 
-	metric_set(&index_lag, seconds(s->index_bound, now));
-	metric_set(&document_lag, seconds(s->document_bound, now));
+	metric_set(&index_lag, s->index_bound ? seconds(s->index_bound, now) : 0);
+	metric_set(&document_lag, s->document_bound ? seconds(s->document_bound, now) : 0);
 	metric_set(&index_behind, seconds(s->index_done, s->index_bound));
 	metric_set(&document_behind, seconds(s->document_done, s->document_bound));
 	metric_set(&history, (int64_t)s->history_bytes);

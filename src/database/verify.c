@@ -136,7 +136,10 @@ load_catalog(struct verification *w, struct err *e)
 		verify_problem(w->v, "the catalogue cannot be read: %.*s", STR_ARG(why.text));
 		st = ST_OK;
 	} else if (st != ST_OK) {
-		st = err_set_str(e, st, "DatabaseUnavailable", why.text);
+		bool damaged = str_eq(why.code, S("DatabaseDamaged"));
+
+		st = err_set_str(e, st, damaged ? "DatabaseDamaged" : "DatabaseUnavailable",
+		    why.text);
 	}
 	arena_free(a);
 	return st;

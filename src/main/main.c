@@ -13,6 +13,7 @@
 #include "main/server.h"
 #include "main/tools.h"
 #include "main/version.h"
+#include "os/file.h"
 
 #define EXIT_WRONG_LINE 2
 
@@ -94,6 +95,7 @@ main(int argc, char **argv)
 	status        st = flags_parse(argc, argv, &f, &e);
 
 	if (st == ST_OK) {
+		f.db_path = file_resolve(f.db_path, a);
 		code = EXIT_SUCCESS;
 		st = run(&f, &code, &e);
 		if (st != ST_OK && code == EXIT_SUCCESS)

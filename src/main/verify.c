@@ -47,9 +47,12 @@ verify_command(const struct flags *f, int *ret_code, struct err *e)
 {
 	uint64_t         start = os_mono_ns(os_real());
 	struct db_verify v;
+	status           st = db_verify(f->db_path, PROBLEMS_SHOWN, print_problem, NULL, &v, e);
 
 	*ret_code = VERIFY_NOT_DONE;
-	TRY(db_verify(f->db_path, PROBLEMS_SHOWN, print_problem, NULL, &v, e));
+	if (st != ST_OK && str_eq(e->code, S("DatabaseDamaged")))
+		*ret_code = VERIFY_DAMAGED;
+	TRY(st);
 	print_summary(f->db_path, &v, (double)(os_mono_ns(os_real()) - start) / 1e9);
 	*ret_code = v.problems ? VERIFY_DAMAGED : VERIFY_SOUND;
 	return ST_OK;

@@ -8,7 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -184,6 +187,14 @@ file_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+const char *
+file_resolve(const char *path, struct arena *a)
+{
+	char room[PATH_MAX];
+
+	return realpath(path, room) ? arena_z(a, str_z(room)) : path;
+}
+
 /* flock() and not fcntl(): it belongs to this open file, so a second opener inside the same
  * process is refused too, and closing an unrelated descriptor does not drop it. */
 status
@@ -192,7 +203,8 @@ file_lock(const char *path, int *ret_fd, struct err *e)
 	int fd = open_retry(path, O_RDWR | O_CREAT);
 
 	if (fd < 0)
-		return err_os(e, "open", path);
+		return err_set(e, ST_OPERATIONAL, "FileNotLockable",
+		    "cannot write the lock '%s': %s", path, strerror(errno));
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		int why = errno;
 

@@ -5,6 +5,7 @@
 #ifndef OS_FILE_H
 #define OS_FILE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -14,6 +15,9 @@ NODISCARD status file_read(const char *path, struct buf *out, struct err *e);
 NODISCARD status file_write_atomic(const char *path, str content, struct err *e);
 NODISCARD status file_mkdirs(const char *path, struct err *e); /* existing ones are fine */
 bool file_exists(const char *path);
+/* Where `path` leads once symbolic links are followed, so that what lies beside a file has one
+ * name; `path` itself if there is nothing. */
+const char *file_resolve(const char *path, struct arena *a);
 /* An exclusive lock on `path` (created if needed) until file_unlock() or the end of the process.
  * CONFLICT if another process, or this one by another call, holds it. */
 NODISCARD status file_lock(const char *path, int *ret_fd, struct err *e);

@@ -132,6 +132,10 @@ recover_log(struct logged_store *s, const struct commitlog_opts *opts, uint64_t 
 {
 	memtable_begin_bulk(s->active);
 	TRY(commitlog_open(opts, applied, replay, s, &s->log, e));
+	/* Backfilled entries of any time may be among it, and who held history back for them is
+	 * gone. */
+	if (s->active->records > 0)
+		s->settled = 0;
 	if (memtable_end_bulk(s->active) == ST_OK)
 		return ST_OK;
 	return err_set(e, ST_OPERATIONAL, "CommitLogDamaged",

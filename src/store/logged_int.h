@@ -56,7 +56,7 @@ struct logged_store {
 	uint64_t         visible;  /* lock; number of the newest durable row */
 	size_t           backlog;  /* lock; bytes of the records in both tables */
 	ts_t             newest;   /* lock; of any commit */
-	ts_t             settled;  /* lock; commits up to it are in SQLite, later ones are not */
+	ts_t             settled;  /* lock; everything up to it is in SQLite; 0: in a replay */
 	bool             has_commits; /* lock; `newest` means something */
 	ts_t             max_ts;      /* lock; of a document */
 	bool             stopping, paused, failed; /* lock */

@@ -8,6 +8,8 @@
 #include "runtime/pause.h"
 #include "store/logged_int.h"
 
+enum { TRIES = 4 }; /* of a read, the last one undisturbed */
+
 /* The tables of a view are taken at `erasures`. */
 static void
 take_view(struct logged_store *s, struct memview *ret, uint64_t *ret_erasures)
@@ -42,23 +44,42 @@ view_held(struct logged_store *s, struct memview *v, uint64_t erasures)
 	return ok;
 }
 
+/* As before a read is repeated for the last time: nothing is applied or erased until it is done.
+ * Else one that takes longer than these two might be overtaken for ever. */
+static void
+keep_others_away(struct logged_store *s, int tries)
+{
+	if (tries == TRIES)
+		(void)logged_lock_sql(s);
+}
+
+static void
+let_others_in(struct logged_store *s, int tries)
+{
+	if (tries == TRIES)
+		must(pthread_mutex_unlock(&s->sql_lock) == 0);
+}
+
 status
 logged_scan(void *self, const struct store_scan *q, struct store_rows *ret, struct err *e)
 {
 	struct logged_store *s = self;
 	struct memview       view;
 	uint64_t             erasures;
-	status               st;
+	bool                 held = false;
+	status               st = ST_OK;
 
 	must(s->magic == LOGGED_MAGIC);
-	for (;;) {
+	for (int tries = 1; !held; tries++) {
+		store_rows_clear(ret);
+		keep_others_away(s, tries);
 		take_view(s, &view, &erasures);
 		pause_point("store: view taken");
 		st = sqlite_scan_under(s->sql, &view, q, ret, e);
-		if (view_held(s, &view, erasures))
-			return st;
-		store_rows_clear(ret);
+		held = view_held(s, &view, erasures);
+		let_others_in(s, tries);
 	}
+	return st;
 }
 
 status
@@ -71,18 +92,20 @@ logged_revision(void *self, struct uid tablet, uint32_t table_number, struct uid
 	struct memview            view;
 	uint64_t                  erasures;
 	ts_t                      settled;
-	status                    st;
+	bool                      held = false;
+	status                    st = ST_OK;
 
 	must(s->magic == LOGGED_MAGIC);
-	for (;;) {
+	for (int tries = 1; !held; tries++) {
+		doc_unref(row.doc);
+		row.doc = NULL;
+		keep_others_away(s, tries);
 		settled = logged_settled_ts(s);
 		take_view(s, &view, &erasures);
 		pause_point("store: view taken");
 		st = sqlite_revision_under(s->sql, &view, settled, &which, &row, e);
-		if (view_held(s, &view, erasures))
-			break;
-		doc_unref(row.doc);
-		row.doc = NULL;
+		held = view_held(s, &view, erasures);
+		let_others_in(s, tries);
 	}
 	if (st == ST_OK)
 		*ret = row;

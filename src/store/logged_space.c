@@ -51,6 +51,12 @@ logged_note_full(struct logged_store *s, unsigned who, bool full)
 		    s->sql->path);
 	must(pthread_cond_broadcast(&s->space) == 0);
 	must(pthread_cond_broadcast(&s->applied) == 0);
+	/* It may be that SQLite only has to make durable what it has: nothing else need wake the
+	 * applier, for what is refused is not written. */
+	if (after & ~before & FULL_LOG) {
+		s->want_checkpoint = true;
+		must(pthread_cond_signal(&s->work) == 0);
+	}
 }
 
 status

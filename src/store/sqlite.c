@@ -63,6 +63,9 @@ sqlite_fail(sqlite3 *db, struct err *e, const char *what)
 status
 sqlite_refuse(sqlite3 *db, struct err *e, const char *path)
 {
+	if (db && (sqlite3_errcode(db) & 0xff) == SQLITE_CORRUPT)
+		return err_set(e, ST_OPERATIONAL, "DatabaseDamaged",
+		    "the database '%s' is damaged: %s", path, sqlite3_errmsg(db));
 	return err_set(e, ST_OPERATIONAL, "DatabaseUnavailable",
 	    "cannot open the database '%s': %s", path, db ? sqlite3_errmsg(db) : "out of memory");
 }

@@ -381,13 +381,18 @@ static status
 open_all(struct verify *v, struct err *e)
 {
 	uint32_t format;
-	bool     log;
+	bool     log, ours;
 
 	if (access(v->path, F_OK) != 0)
 		return err_set(e, ST_NOT_FOUND, "DatabaseNotFound", "there is no database '%s'",
 		    v->path);
 	TRY(sqlite_take_lock(v->path, &v->lock_fd, e));
 	TRY(sqlite_connect(v->path, SQLITE_OPEN_READONLY, "PRAGMA cache_size = -65536", &v->db, e));
+	TRY(has_row(v, "SELECT 1 FROM main.sqlite_schema WHERE name = 'persistence_globals'", &ours,
+	    e));
+	if (!ours)
+		return err_set(e, ST_OPERATIONAL, "DatabaseEmpty",
+		    "'%s' is no database of this program: its tables are missing", v->path);
 	TRY(sqlite_read_format(v->db, v->path, &format, e));
 	if (sqlite3_exec(v->db, overlay_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return sqlite_refuse(v->db, e, v->path);

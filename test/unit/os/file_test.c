@@ -1,4 +1,5 @@
 /* file_test.c - whole files, directories and locks, in a directory of its own. */
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -129,6 +130,31 @@ TEST(locks_exclude_each_other)
 	file_unlock(fd);
 }
 
+/* A lock that cannot be made is the operator's affair, who is told which file and why. */
+TEST(a_lock_that_cannot_be_written)
+{
+	struct err e = err_in(NULL);
+	int        fd = -1;
+
+	CHECK_EQ(file_lock(in_dir("nowhere/lock"), &fd, &e), ST_OPERATIONAL);
+	CHECK_STR(e.code, S("FileNotLockable"));
+	CHECK_EQ(fd, -1);
+}
+
+/* A link and what it leads to are one file with one name; what does not exist keeps its own. */
+TEST(links_resolve)
+{
+	struct arena *a = arena_new();
+	char          real[PATH_MAX];
+
+	CHECK_EQ(file_write_atomic(in_dir("real"), S("x"), NULL), ST_OK);
+	CHECK(realpath(in_dir("real"), real) != NULL);
+	CHECK_EQ(symlink("real", in_dir("link")), 0);
+	CHECK_STR(str_z(file_resolve(in_dir("link"), a)), str_z(real));
+	CHECK_STR(str_z(file_resolve("/nowhere/at/all", a)), S("/nowhere/at/all"));
+	arena_free(a);
+}
+
 int
 main(void)
 {
@@ -138,6 +164,8 @@ main(void)
 		T(missing_files_are_not_found),
 		T(directories_are_made_in_depth),
 		T(locks_exclude_each_other),
+		T(a_lock_that_cannot_be_written),
+		T(links_resolve),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);

@@ -23,17 +23,23 @@ end(void)
 }
 
 static struct store
-open_with(bool by_hand)
+open_with_frames(bool by_hand, size_t frames)
 {
 	const struct logged_opts opts = { .segment_bytes = 64 << 10,
 		.backlog_bytes = 64 << 20,
-		.checkpoint_frames = 40,
+		.checkpoint_frames = frames,
 		.disk = simdisk_table(sim),
 		.by_hand = by_hand };
 	struct store s;
 
 	CHECK_EQ(store_open_logged_with(path, &opts, &s, NULL), ST_OK);
 	return s;
+}
+
+static struct store
+open_with(bool by_hand)
+{
+	return open_with_frames(by_hand, 40);
 }
 
 /* One document, with what was promised for it. */
@@ -163,6 +169,31 @@ TEST(accepted_commits_never_meet_a_full_disk)
 	CHECK(refusals > SEEDS);
 }
 
+/* Segments that only wait for a checkpoint are not held back while commits are refused for want of
+ * them, also if nobody writes any more. */
+TEST(a_refusal_calls_for_a_checkpoint)
+{
+	struct store s;
+	ts_t         last = 0;
+	bool         refused;
+
+	begin(3);
+	s = open_with_frames(true, 100000);
+	while (last < 100) {
+		last += promise_and_write(&s, last + 1, 1, &refused);
+		(void)logged_step(&s);
+	}
+	simdisk_limit(sim, simdisk_used(sim) + 200000);
+	CHECK_EQ(store_reserve(&s, 250000, NULL), ST_OVERLOADED);
+	(void)logged_step(&s);
+	CHECK_EQ(store_reserve(&s, 250000, NULL), ST_OK);
+	store_release(&s, 250000);
+	check_documents(&s, last);
+	simdisk_limit(sim, SIZE_MAX);
+	store_close(&s);
+	end();
+}
+
 /* With the store's own threads: while the disk is full writes are refused and reads go on; a
  * second or so after there is space, they are accepted, by the same process. */
 TEST(a_full_disk_passes)
@@ -228,6 +259,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_DIR(accepted_commits_never_meet_a_full_disk),
+		IN_DIR(a_refusal_calls_for_a_checkpoint),
 		IN_DIR(a_full_disk_passes),
 		IN_DIR(closed_on_a_full_disk),
 	};

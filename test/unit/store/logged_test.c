@@ -422,6 +422,33 @@ TEST(replay_begins_where_sqlite_ends)
 	CHECK_EQ(sql("SELECT count(*) FROM documents"), 2);
 }
 
+/* What a killed process has left in the log may be as old as the documents whose entries it
+ * backfills: until it is in SQLite nothing may be erased, however old. */
+TEST(nothing_is_settled_during_a_replay)
+{
+	struct store              s = open_store(false);
+	struct store_backfill_row row = { 10, key_write(2, S("k"), false, 1) };
+
+	put(&s, 10, S("a"), 1, S("one"));
+	put(&s, 20, S("a"), 1, S("two"));
+	logged_drain(&s);
+	CHECK_EQ(s.v->settled_ts(s.self), 20);
+	logged_pause(&s, true);
+	/* Read before 20 was committed, on its way only after that. */
+	CHECK_EQ(store_write(&s, &(struct store_batch){ .nbackfill = 1, .backfill = &row }, NULL),
+	    ST_OK);
+	logged_abandon(&s);
+	s = open_store(true);
+	CHECK(s.v->settled_ts(s.self) < 10);
+	logged_pause(&s, false);
+	logged_drain(&s);
+	CHECK_EQ(s.v->settled_ts(s.self), 20);
+	store_close(&s);
+	s = open_store(true);
+	CHECK_EQ(s.v->settled_ts(s.self), 20);
+	store_close(&s);
+}
+
 /* After a sync that failed nothing is acknowledged and nothing is seen. */
 TEST(a_failed_sync_is_not_acknowledged)
 {
@@ -513,6 +540,7 @@ main(void)
 		IN_DIR(opening_as_the_product_does),
 		IN_DIR(stale_logs_are_not_replayed),
 		IN_DIR(replay_begins_where_sqlite_ends),
+		IN_DIR(nothing_is_settled_during_a_replay),
 		IN_DIR(a_failed_sync_is_not_acknowledged),
 		IN_DIR(a_failed_applier_loses_nothing),
 		IN_DIR(writes_wait_for_the_applier),

@@ -269,6 +269,51 @@ overtaken_readers(void **state)
 	pause_hook = NULL;
 }
 
+static struct fixture *crowded;
+static int             overtakings;
+
+/* Each time anew, unless the reader keeps others away. */
+static void
+overtake_again(const char *name)
+{
+	struct logged_store  *s = crowded->s.self;
+	struct store_dead_key key = dead_key(1, S("gone"), 1);
+
+	if (strcmp(name, "store: view taken") != 0 || overtakings == 50 ||
+	    pthread_mutex_trylock(&s->sql_lock) != 0)
+		return;
+	must(pthread_mutex_unlock(&s->sql_lock) == 0);
+	overtakings++;
+	put(&crowded->s, 100 + (ts_t)overtakings, S("k"), (uint32_t)overtakings, S("new"));
+	logged_pause(&crowded->s, false);
+	logged_drain(&crowded->s);
+	CHECK_EQ(crowded->s.v->prune(crowded->s.self,
+		     &(struct store_prune){ .nkeys = 1, .keys = &key }, NULL),
+	    ST_OK);
+	logged_pause(&crowded->s, true);
+}
+
+/* A read that takes longer than it takes to apply and erase comes to an end all the same. */
+static void
+readers_do_not_starve(void **state)
+{
+	struct fixture      *f = crowded = *state;
+	struct store_log_row row;
+
+	put(&f->s, 10, S("k"), 1, S("one"));
+	pause_hook = overtake_again;
+	overtakings = 0;
+	check_scan_at(f, 19, "k=one");
+	CHECK(overtakings > 0 && overtakings < 20);
+	overtakings = 20; /* later times */
+	CHECK_EQ(f->s.v->revision(f->s.self, tablet_uid(), TABLE_NUMBER, doc_uid(1), 19, &row,
+		     NULL),
+	    ST_OK);
+	doc_unref(row.doc);
+	CHECK(overtakings > 20 && overtakings < 40);
+	pause_hook = NULL;
+}
+
 /* --- beside other threads --- */
 
 struct churn {
@@ -287,7 +332,8 @@ audit(void *arg)
 	struct churn *c = arg;
 
 	for (ts_t step = 0; !c->stop; step++) {
-		struct store_scan q = scan_of(1, c->newest - step % 3 % c->newest, S(""), S(""));
+		ts_t              newest = c->newest;
+		struct store_scan q = scan_of(1, newest - step % 3 % newest, S(""), S(""));
 		struct store_rows rows;
 		int64_t           sum = 0, one = 0;
 		status            st;
@@ -398,6 +444,8 @@ main(void)
 		EACH_SETTLING(erasing_a_table),
 		EACH(figures),
 		{ "paused: overtaken_readers", overtaken_readers, open_paused, close_store, NULL },
+		{ "paused: readers_do_not_starve", readers_do_not_starve, open_paused, close_store,
+		    NULL },
 		EACH_SETTLING(pruning_under_writes),
 	};
 

@@ -292,7 +292,8 @@ TEST(foreign_formats_are_refused)
 	snprintf(path, sizeof path, "%s.lock", dir); /* made by the attempt above */
 	unlink(path);
 	snprintf(path, sizeof path, "%s/db", dir);
-	CHECK_EQ(store_open_sqlite_plain("/nonexistent/db", &s, &e), ST_INTERNAL);
+	CHECK_EQ(store_open_sqlite_plain("/nonexistent/db", &s, &e), ST_OPERATIONAL);
+	CHECK_STR(e.code, S("FileNotLockable"));
 }
 
 static bool
