@@ -179,11 +179,15 @@ skiplist_remove(struct skiplist *l, const void *probe)
 	return true;
 }
 
+/* What was the next node when it was looked at need not be so any more: an insertion may have come
+ * between, on the near side of the probe. */
 void *
 skiplist_first_ge(const struct skiplist *l, const void *probe)
 {
 	struct node *n = next_of(find(l, probe).before[0], 0);
 
+	while (n && l->cmp(n->item, probe) < 0)
+		n = next_of(n, 0);
 	return n ? n->item : NULL;
 }
 
@@ -192,7 +196,7 @@ skiplist_first_gt(const struct skiplist *l, const void *probe)
 {
 	struct node *n = next_of(find(l, probe).before[0], 0);
 
-	while (n && l->cmp(n->item, probe) <= 0) /* an insertion may come between */
+	while (n && l->cmp(n->item, probe) <= 0)
 		n = next_of(n, 0);
 	return n ? n->item : NULL;
 }

@@ -186,5 +186,53 @@ TEST(ordered_set_agrees_with_a_table)
 	skiplist_free(l, keep);
 }
 
+/* In the middle of a search, at one of its comparisons, somebody else inserts. */
+static struct {
+	struct skiplist *list;
+	int             *item;
+	int              in; /* comparisons; 0: has happened */
+} intruder;
+
+static int
+interrupted_cmp(const void *a, const void *b)
+{
+	if (intruder.in > 0 && --intruder.in == 0)
+		CHECK(skiplist_insert(intruder.list, intruder.item));
+	return int_cmp(a, b);
+}
+
+/* Searches may run during insertions: what was in the set before is found, and nothing on the
+ * wrong side of the probe is taken for it. */
+TEST(searches_are_not_misled_by_insertions)
+{
+	void *(*const searches[])(const struct skiplist *l, const void *probe) = {
+		skiplist_first_ge, skiplist_get, skiplist_first_gt, skiplist_last_lt
+	};
+	int numbers[40];
+
+	for (int i = 0; i < 40; i++)
+		numbers[i] = i;
+	for (int i = 0; i < 19 * 11 * 4; i++) {
+		int              which = i % 4, moment = 1 + i / 4 % 11, n = 2 + i / 44 * 2;
+		struct skiplist *l = skiplist_new(interrupted_cmp);
+		const int       *hit;
+
+		for (int k = 0; k <= n; k += 2)
+			CHECK(skiplist_insert(l, &numbers[k]));
+		/* It comes right before what is looked for; or right behind the probe. */
+		intruder.list = l;
+		intruder.item = &numbers[n - 1];
+		intruder.in = moment;
+		hit = searches[which](l, &numbers[which == 2 ? n - 2 : n]);
+		intruder.in = 0;
+		if (which < 2)
+			CHECK(hit == &numbers[n]);
+		else
+			CHECK(hit == &numbers[n - 1] || hit == &numbers[which == 2 ? n : n - 2]);
+		skiplist_free(l, keep);
+	}
+}
+
 TEST_RUN(T(crash_forgets_a_suffix), T(crash_uncovers_overwritten_entries),
-    T(crash_keeps_what_was_pruned), T(ordered_set_agrees_with_a_table))
+    T(crash_keeps_what_was_pruned), T(ordered_set_agrees_with_a_table),
+    T(searches_are_not_misled_by_insertions))
