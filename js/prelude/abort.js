@@ -1,16 +1,17 @@
 // AbortController and AbortSignal (no static abort(): section 3.5).
-import { define, tag } from "./host.js";
-import { Event, EventTarget } from "./event.js";
+import { define, enumerable, tag } from "./host.js";
+import { Event, EventTarget, report } from "./event.js";
 import { setTimeout } from "./timers.js";
 
 const key = Symbol();
-const abortSignal = (signal, reason) => signal[key](reason);
+let stateOf;
 
 class AbortSignal extends EventTarget {
-  #aborted = false;
-  #reason = undefined;
-  #dependents = [];
-  onabort = null;
+  #state = { aborted: false, reason: undefined, watchers: new Set() };
+  #onabort = null;
+  static {
+    stateOf = (signal) => signal.#state;
+  }
   constructor(secret) {
     super();
     if (secret !== key) {
@@ -18,52 +19,91 @@ class AbortSignal extends EventTarget {
     }
   }
   get aborted() {
-    return this.#aborted;
+    return this.#state.aborted;
   }
   get reason() {
-    return this.#reason;
+    return this.#state.reason;
   }
+  get onabort() {
+    return this.#onabort;
+  }
+  set onabort(handler) {
+    const before = this.#onabort;
+    this.#onabort = typeof handler === "function" ? handler : null;
+    if (before === null && this.#onabort !== null) {
+      this.addEventListener("abort", this.#callHandler);
+    } else if (before !== null && this.#onabort === null) {
+      this.removeEventListener("abort", this.#callHandler);
+    }
+  }
+  #callHandler = (event) => {
+    this.#onabort?.call(this, event);
+  };
   throwIfAborted() {
-    if (this.#aborted) {
-      throw this.#reason;
-    }
-  }
-  [key](reason) {
-    if (this.#aborted) {
-      return;
-    }
-    this.#aborted = true;
-    this.#reason =
-      reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
-    const event = new Event("abort");
-    if (typeof this.onabort === "function") {
-      this.onabort.call(this, event);
-    }
-    this.dispatchEvent(event);
-    for (const dependent of this.#dependents) {
-      dependent[key](this.#reason);
+    if (this.#state.aborted) {
+      throw this.#state.reason;
     }
   }
   static timeout(ms) {
     const signal = new AbortSignal(key);
-    setTimeout(() => signal[key](new DOMException("signal timed out", "TimeoutError")), ms);
+    setTimeout(() => abort(signal, new DOMException("signal timed out", "TimeoutError")), ms);
     return signal;
   }
   static any(signals) {
     const result = new AbortSignal(key);
-    for (const signal of signals) {
+    const sources = [...signals];
+    for (const signal of sources) {
       if (signal.aborted) {
-        result[key](signal.reason);
+        abort(result, signal.reason);
         return result;
       }
     }
-    for (const signal of signals) {
-      signal.#dependents.push(result);
-    }
+    const offs = sources.map((signal) =>
+      onAbort(signal, () => {
+        offs.forEach((off) => off());
+        abort(result, signal.reason);
+      }),
+    );
     return result;
   }
 }
+enumerable(AbortSignal);
 tag(AbortSignal, "AbortSignal");
+
+// Watchers come before listeners, and signals that depend on this one are aborted by theirs.
+function abort(signal, reason) {
+  const state = stateOf(signal);
+  if (state.aborted) {
+    return;
+  }
+  state.aborted = true;
+  state.reason = reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
+  for (const watcher of [...state.watchers]) {
+    try {
+      watcher();
+    } catch (e) {
+      report(e);
+    }
+  }
+  state.watchers.clear();
+  signal.dispatchEvent(new Event("abort"));
+}
+
+export const isSignal = (value) => value instanceof AbortSignal;
+export const newSignal = () => new AbortSignal(key);
+export { abort };
+
+// Calls back once, when it is aborted; returns what undoes that.  Signals of other libraries do.
+export function onAbort(signal, callback) {
+  if (isSignal(signal)) {
+    const { watchers } = stateOf(signal);
+    const watcher = () => callback(); // the same callback may watch twice
+    watchers.add(watcher);
+    return () => watchers.delete(watcher);
+  }
+  signal.addEventListener("abort", callback, { once: true });
+  return () => signal.removeEventListener("abort", callback);
+}
 
 class AbortController {
   #signal = new AbortSignal(key);
@@ -71,9 +111,10 @@ class AbortController {
     return this.#signal;
   }
   abort(reason) {
-    abortSignal(this.#signal, reason);
+    abort(this.#signal, reason);
   }
 }
+enumerable(AbortController);
 tag(AbortController, "AbortController");
 
 define({ AbortController, AbortSignal });

@@ -1,8 +1,36 @@
 // structuredClone: the values that have no host behind them.
 import host, { define } from "./host.js";
 
-const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
-const toString = Object.prototype.toString;
+const ERRORS = { __proto__: null, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+const ARRAYS = {
+  __proto__: null, Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array,
+  Float32Array, Float64Array, BigInt64Array, BigUint64Array, Float16Array: globalThis.Float16Array,
+};
+const { isArray } = Array;
+const { isView } = ArrayBuffer;
+const { getPrototypeOf, keys, hasOwn, defineProperty } = Object;
+const objectPrototype = Object.prototype;
+
+// What an object really is, whatever it calls itself: each getter or method fails for all but one kind.
+const getter = (prototype, name) => Object.getOwnPropertyDescriptor(prototype, name).get;
+const arrayKind = getter(getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag);
+const { slice } = ArrayBuffer.prototype;
+const KINDS = [
+  [Date.prototype.getTime, (value) => new Date(getTime.call(value))],
+  [getter(Map.prototype, "size"), cloneMap],
+  [getter(Set.prototype, "size"), cloneSet],
+  [getter(ArrayBuffer.prototype, "byteLength"), (value) => slice.call(value, 0)],
+  [getter(SharedArrayBuffer.prototype, "byteLength"), (value) => value],
+  [Boolean.prototype.valueOf, (value) => new Object(Boolean.prototype.valueOf.call(value))],
+  [Number.prototype.valueOf, (value) => new Object(Number.prototype.valueOf.call(value))],
+  [String.prototype.valueOf, (value) => new Object(String.prototype.valueOf.call(value))],
+  [BigInt.prototype.valueOf, (value) => new Object(BigInt.prototype.valueOf.call(value))],
+  [Symbol.prototype.valueOf, fail],
+  [WeakMap.prototype.has, fail],
+  [WeakSet.prototype.has, fail],
+  [WeakRef.prototype.deref, fail],
+];
+const { getTime } = Date.prototype;
 
 function fail(value) {
   let text;
@@ -15,15 +43,15 @@ function fail(value) {
 }
 
 function cloneError(value, seen) {
+  if (value instanceof DOMException) {
+    return new DOMException(String(value.message), String(value.name));
+  }
   const copy = new (ERRORS[value.name] ?? Error)();
   seen.set(value, copy);
   for (const name of ["message", "stack", "cause"]) {
-    if (Object.hasOwn(value, name)) {
-      Object.defineProperty(copy, name, {
-        value: name === "cause" ? clone(value.cause, seen) : String(value[name]),
-        writable: true,
-        configurable: true,
-      });
+    if (hasOwn(value, name)) {
+      const member = name === "cause" ? clone(value.cause, seen) : String(value[name]);
+      defineProperty(copy, name, { value: member, writable: true, configurable: true });
     }
   }
   return copy;
@@ -31,14 +59,17 @@ function cloneError(value, seen) {
 
 function cloneView(value, seen) {
   const buffer = clone(value.buffer, seen);
-  const length = value instanceof DataView ? value.byteLength : value.length;
-  return new globalThis[toString.call(value).slice(8, -1)](buffer, value.byteOffset, length);
+  const kind = arrayKind.call(value);
+  if (kind === undefined) {
+    return new DataView(buffer, value.byteOffset, value.byteLength);
+  }
+  return new ARRAYS[kind](buffer, value.byteOffset, value.length);
 }
 
 function cloneMembers(value, result, seen) {
   seen.set(value, result);
-  for (const key of Object.keys(value)) {
-    Object.defineProperty(result, key, {
+  for (const key of keys(value)) {
+    defineProperty(result, key, {
       value: clone(value[key], seen),
       writable: true,
       enumerable: true,
@@ -66,40 +97,44 @@ function cloneSet(value, seen) {
   return result;
 }
 
-function cloneObject(value, seen) {
-  if (Array.isArray(value)) {
-    const result = new Array(value.length);
-    return cloneMembers(value, result, seen);
+function isKind(method, value) {
+  try {
+    method.call(value, objectPrototype);
+    return true;
+  } catch {
+    return false;
   }
-  if (ArrayBuffer.isView(value)) {
+}
+
+// Objects with an internal nature of their own; undefined: it is none of them.
+function cloneExotic(value, seen) {
+  for (const [method, copy] of KINDS) {
+    if (isKind(method, value)) {
+      return copy(value, seen);
+    }
+  }
+  const tag = objectPrototype.toString.call(value);
+  if (tag === "[object RegExp]" && value instanceof RegExp) {
+    return new RegExp(value.source, value.flags);
+  }
+  return tag === "[object Promise]" ? fail(value) : undefined;
+}
+
+function cloneObject(value, seen) {
+  const prototype = getPrototypeOf(value);
+  if (isArray(value)) {
+    return cloneMembers(value, new Array(value.length), seen);
+  }
+  if (prototype === objectPrototype || prototype === null) {
+    return cloneMembers(value, {}, seen);
+  }
+  if (isView(value)) {
     return cloneView(value, seen);
   }
   if (value instanceof Error) {
     return cloneError(value, seen);
   }
-  switch (toString.call(value)) {
-    case "[object Boolean]":
-    case "[object Number]":
-    case "[object String]":
-    case "[object BigInt]":
-      return Object(value.valueOf());
-    case "[object Date]":
-      return new Date(value.getTime());
-    case "[object RegExp]":
-      return new RegExp(value.source, value.flags);
-    case "[object ArrayBuffer]":
-      return value.slice(0);
-    case "[object Map]":
-      return cloneMap(value, seen);
-    case "[object Set]":
-      return cloneSet(value, seen);
-    case "[object Promise]":
-    case "[object WeakMap]":
-    case "[object WeakSet]":
-    case "[object WeakRef]":
-      return fail(value);
-  }
-  return cloneMembers(value, {}, seen);
+  return cloneExotic(value, seen) ?? cloneMembers(value, {}, seen);
 }
 
 function clone(value, seen) {
@@ -117,14 +152,17 @@ function clone(value, seen) {
   return result;
 }
 
-define({
-  structuredClone(value, options) {
-    if (arguments.length === 0) {
-      throw new TypeError("structuredClone: 1 argument required, but only 0 present");
-    }
-    if (options !== undefined) {
-      host.uncatchable("structuredClone with transfer not supported");
-    }
-    return clone(value, new Map());
-  },
-});
+function structuredCloneOf(value, options) {
+  if (arguments.length === 0) {
+    throw new TypeError("structuredClone: 1 argument required, but only 0 present");
+  }
+  if (options !== undefined) {
+    host.uncatchable("structuredClone with transfer not supported");
+  }
+  return clone(value, new Map());
+}
+defineProperty(structuredCloneOf, "name", { value: "structuredClone", configurable: true });
+defineProperty(structuredCloneOf, "length", { value: 1, configurable: true });
+
+define({ ["structuredClone"]: structuredCloneOf });
+export { structuredCloneOf };

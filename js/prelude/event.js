@@ -1,5 +1,11 @@
 // Event and EventTarget, and the listeners of the global object itself.
-import { define, tag } from "./host.js";
+import { define, enumerable, tag } from "./host.js";
+
+// A listener that throws does not keep the others from running: what it threw is an error that
+// nobody handled, and fails the run as such.
+export async function report(error) {
+  throw error;
+}
 
 let stateOf; // what dispatching changes
 
@@ -9,6 +15,8 @@ class Event {
   #state = {
     target: null,
     current: null,
+    dispatching: false,
+    held: false, // stopPropagation(): there is nothing above
     stopped: false,
     passive: false,
     prevented: false,
@@ -62,20 +70,29 @@ class Event {
   composedPath() {
     return this.#state.current === null ? [] : [this.#state.current];
   }
+  get cancelBubble() {
+    return this.#state.stopped || this.#state.held;
+  }
+  set cancelBubble(value) {
+    this.#state.held ||= !!value;
+  }
   preventDefault() {
     if (this.cancelable && !this.#state.passive) {
       this.#state.prevented = true;
     }
   }
-  stopPropagation() {}
+  stopPropagation() {
+    this.#state.held = true;
+  }
   stopImmediatePropagation() {
-    this.#state.stopped = true;
+    this.#state.held = this.#state.stopped = true;
   }
 }
 for (const [name, value] of [["NONE", 0], ["CAPTURING_PHASE", 1], ["AT_TARGET", 2], ["BUBBLING_PHASE", 3]]) {
   Object.defineProperty(Event, name, { value, enumerable: true });
   Object.defineProperty(Event.prototype, name, { value, enumerable: true });
 }
+enumerable(Event);
 tag(Event, "Event");
 
 const lists = new WeakMap();
@@ -135,6 +152,10 @@ class EventTarget {
     }
     const self = this ?? globalThis;
     const state = stateOf(event);
+    if (state.dispatching) {
+      throw new DOMException("The event is already being dispatched.", "InvalidStateError");
+    }
+    state.dispatching = true;
     state.target = state.current = self;
     for (const l of [...listenersOf(self)]) {
       if (l.type !== event.type || l.removed) {
@@ -144,10 +165,14 @@ class EventTarget {
         self.removeEventListener(l.type, l.callback, l.capture);
       }
       state.passive = l.passive;
-      if (typeof l.callback === "function") {
-        l.callback.call(self, event);
-      } else {
-        l.callback.handleEvent?.(event);
+      try {
+        if (typeof l.callback === "function") {
+          l.callback.call(self, event);
+        } else {
+          l.callback.handleEvent(event);
+        }
+      } catch (e) {
+        report(e);
       }
       state.passive = false;
       if (state.stopped) {
@@ -155,9 +180,11 @@ class EventTarget {
       }
     }
     state.current = null;
+    state.dispatching = state.held = state.stopped = false;
     return !event.defaultPrevented;
   }
 }
+enumerable(EventTarget);
 tag(EventTarget, "EventTarget");
 
 // The global object inherits the listeners' methods, as a window does.

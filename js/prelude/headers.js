@@ -1,5 +1,5 @@
 // Headers: names lowercased, insertion order kept, duplicates apart (section 3.5).
-import { define, tag } from "./host.js";
+import { define, enumerable, tag } from "./host.js";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
@@ -11,16 +11,22 @@ function nameOf(name) {
   return name.toLowerCase();
 }
 
+// Header values are bytes, as characters up to U+00FF.
 function valueOf(value) {
   value = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
-  if (/[\0\n\r]/.test(value)) {
+  if (/[\0\n\r]|[^\0-\xff]/.test(value)) {
     throw new TypeError(`Invalid header value: '${value}'`);
   }
   return value;
 }
 
+let pairsOf;
+
 class Headers {
   #pairs = [];
+  static {
+    pairsOf = (headers) => headers.#pairs;
+  }
   constructor(init) {
     if (init === undefined || init === null) {
       return;
@@ -28,7 +34,9 @@ class Headers {
     if (typeof init !== "object" && typeof init !== "function") {
       throw new TypeError("Failed to construct 'Headers': the provided value is not an object");
     }
-    if (typeof init[Symbol.iterator] === "function") {
+    if (#pairs in init) {
+      this.#pairs = init.#pairs.map(([name, value]) => [name, value]);
+    } else if (typeof init[Symbol.iterator] === "function") {
       for (const pair of init) {
         const [name, value, ...rest] = [...pair];
         if (rest.length > 0 || value === undefined) {
@@ -78,22 +86,35 @@ class Headers {
     }
   }
   *entries() {
-    for (const [name, value] of this.#pairs) {
+    for (let i = 0; i < this.#pairs.length; i++) {
+      const [name, value] = this.#pairs[i];
       yield [name, value];
     }
   }
   *keys() {
-    for (const [name] of this.#pairs) {
+    for (const [name] of this.entries()) {
       yield name;
     }
   }
   *values() {
-    for (const [, value] of this.#pairs) {
+    for (const [, value] of this.entries()) {
       yield value;
     }
   }
 }
+enumerable(Headers);
 define({ [Symbol.iterator]: Headers.prototype.entries }, Headers.prototype);
 tag(Headers, "Headers");
 
+// What the host says, as it stands; names are lowercased.
+export function headersOfHost(pairs) {
+  const headers = new Headers();
+  for (const [name, value] of pairs) {
+    pairsOf(headers).push([name.toLowerCase(), value]);
+  }
+  return headers;
+}
+export const headerPairs = (headers) => pairsOf(headers).map(([name, value]) => [name, value]);
+
 define({ Headers });
+export { Headers };

@@ -3,9 +3,9 @@
 // random numbers or looks at variables while it is set up.
 //
 // Order matters (section 14.3): libraries capture globals when they are evaluated.
-import { refuse } from "./host.js";
 import "./date.js";
 import "./misc.js";
+import "./intl.js";
 import "./url.js";
 import "./crypto.js";
 import "./console.js";
@@ -13,13 +13,16 @@ import "./event.js";
 import "./clone.js";
 import "./timers.js";
 import "./abort.js";
+import "./async.js";
 import "./text.js";
+import "./streams.js";
+import "./blob.js";
 import "./headers.js";
+import "./form.js";
+import "./request.js";
+import "./response.js";
+import "./fetch.js";
 import "./performance.js";
-import { define } from "./host.js";
-
-define({
-  async fetch(_input, _init) {
-    refuse("fetch()");
-  },
-});
+import "./jssyscall.js";
+import "./files.js";
+import "./wasm.js";

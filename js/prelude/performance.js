@@ -1,5 +1,6 @@
 // performance (section 3.3): the clock is the host's.
-import host, { define, notImplemented, tag } from "./host.js";
+import host, { define, enumerable, notImplemented, tag } from "./host.js";
+import { structuredCloneOf } from "./clone.js";
 import { EventTarget } from "./event.js";
 
 const key = Symbol();
@@ -39,30 +40,55 @@ class PerformanceEntry {
     };
   }
 }
+enumerable(PerformanceEntry);
 tag(PerformanceEntry, "PerformanceEntry");
+
+function startOf(options) {
+  const start = options?.startTime;
+  if (start === undefined) {
+    return host.performanceNow();
+  }
+  if (!(Number(start) >= 0)) {
+    throw new TypeError(`Failed to execute 'mark' on 'Performance': '${start}' is not a valid startTime`);
+  }
+  return Number(start);
+}
+
+const detailOf = (options) => (options?.detail == null ? null : structuredCloneOf(options.detail));
 
 class PerformanceMark extends PerformanceEntry {
   #detail;
-  constructor(name, options = {}) {
-    super(key, String(name), "mark", options.startTime ?? host.performanceNow(), 0);
-    this.#detail = options.detail ?? null;
+  constructor(name, options) {
+    if (arguments.length === 0) {
+      throw new TypeError("Failed to construct 'PerformanceMark': 1 argument required, but only 0 present.");
+    }
+    super(key, String(name), "mark", startOf(options), 0);
+    this.#detail = detailOf(options);
   }
   get detail() {
     return this.#detail;
   }
+  toJSON() {
+    return { ...super.toJSON(), detail: this.#detail };
+  }
 }
+enumerable(PerformanceMark);
 tag(PerformanceMark, "PerformanceMark");
 
 class PerformanceMeasure extends PerformanceEntry {
   #detail;
   constructor(secret, name, start, end, detail) {
     super(secret, name, "measure", start, end - start);
-    this.#detail = detail ?? null;
+    this.#detail = detail;
   }
   get detail() {
     return this.#detail;
   }
+  toJSON() {
+    return { ...super.toJSON(), detail: this.#detail };
+  }
 }
+enumerable(PerformanceMeasure);
 tag(PerformanceMeasure, "PerformanceMeasure");
 
 class Performance extends EventTarget {
@@ -84,27 +110,39 @@ class Performance extends EventTarget {
     this.#entries.push(mark);
     return mark;
   }
-  #at(mark, otherwise) {
-    if (mark === undefined) {
-      return otherwise;
-    }
+  #at(mark) {
     if (typeof mark === "number") {
       return mark;
     }
-    const found = this.#entries.findLast((e) => e.entryType === "mark" && e.name === mark);
+    const name = String(mark);
+    const found = this.#entries.findLast((e) => e.entryType === "mark" && e.name === name);
     if (found === undefined) {
-      throw new DOMException(`The mark '${mark}' does not exist.`, "SyntaxError");
+      throw new DOMException(`The mark '${name}' does not exist.`, "SyntaxError");
     }
     return found.startTime;
   }
+  // Start and end from any two of start, end and duration (User Timing, section 2.1.3).
+  #span({ start, end, duration }) {
+    const length = duration === undefined ? undefined : Number(duration);
+    const to =
+      end !== undefined
+        ? this.#at(end)
+        : start !== undefined && length !== undefined
+          ? this.#at(start) + length
+          : host.performanceNow();
+    const from =
+      start !== undefined ? this.#at(start) : length !== undefined && end !== undefined ? to - length : 0;
+    return [from, to];
+  }
   measure(name, startOrOptions, endMark) {
-    const options = typeof startOrOptions === "object" && startOrOptions !== null ? startOrOptions : {};
-    const start = this.#at(typeof startOrOptions === "object" ? options.start : startOrOptions, 0);
-    const end =
-      options.duration !== undefined
-        ? start + options.duration
-        : this.#at(options.end ?? endMark, host.performanceNow());
-    const measure = new PerformanceMeasure(key, String(name), start, end, options.detail);
+    const given = typeof startOrOptions === "object" && startOrOptions !== null;
+    const options = given ? startOrOptions : { start: startOrOptions, end: endMark };
+    const { start, end, duration } = options;
+    if (given && (endMark !== undefined || [start, end, duration].every((x) => x !== undefined))) {
+      throw new TypeError("Failed to execute 'measure' on 'Performance': too many of start, end and duration");
+    }
+    const [from, to] = this.#span(options);
+    const measure = new PerformanceMeasure(key, String(name), from, to, detailOf(options));
     this.#entries.push(measure);
     return measure;
   }
@@ -113,7 +151,7 @@ class Performance extends EventTarget {
   }
   getEntriesByName(name, type) {
     return this.getEntries().filter(
-      (e) => e.name === name && (type === undefined || e.entryType === type),
+      (e) => e.name === String(name) && (type === undefined || e.entryType === type),
     );
   }
   getEntriesByType(type) {
@@ -142,6 +180,7 @@ for (const member of ["eventCounts", "timing", "navigation"]) {
     configurable: true,
   });
 }
+enumerable(Performance);
 tag(Performance, "Performance");
 
 define({

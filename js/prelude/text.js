@@ -1,31 +1,13 @@
 // TextEncoder and TextDecoder: the labels here, the bytes in C.
-import host, { define, tag } from "./host.js";
-
-const LABELS = {
-  "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
-  "utf-16le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
-  "utf-16be": "unicodefffe utf-16be",
-  "windows-1252":
-    "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252",
-};
-const encodings = new Map();
-for (const [name, labels] of Object.entries(LABELS)) {
-  for (const label of labels.split(" ")) {
-    encodings.set(label, name);
-  }
-}
+import { CONVERTERS, encodingOf, NATIVE } from "./encodings.js";
+import host, { define, enumerable, tag, viewOf } from "./host.js";
 
 function bytesOf(input) {
-  if (input === undefined) {
-    return new Uint8Array(0);
+  const bytes = input === undefined ? new Uint8Array(0) : viewOf(input);
+  if (bytes === undefined) {
+    throw new TypeError("The provided value is not of type '(ArrayBuffer or ArrayBufferView)'");
   }
-  if (ArrayBuffer.isView(input)) {
-    return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
-  }
-  if (input instanceof ArrayBuffer || input instanceof SharedArrayBuffer) {
-    return new Uint8Array(input);
-  }
-  throw new TypeError("The provided value is not of type '(ArrayBuffer or ArrayBufferView)'");
+  return bytes;
 }
 
 class TextEncoder {
@@ -40,7 +22,24 @@ class TextEncoder {
     return { read, written };
   }
 }
+enumerable(TextEncoder);
 tag(TextEncoder, "TextEncoder");
+
+// Bytes at the end that begin a character.  An encoding with states is decoded at its end.
+function incompleteTail(encoding, bytes) {
+  if (encoding === "iso-2022-jp") {
+    return bytes.length;
+  }
+  return NATIVE.has(encoding)
+    ? host.incompleteTail(encoding, bytes)
+    : host.legacyTail(CONVERTERS[encoding] ?? encoding, bytes);
+}
+
+function decode(encoding, bytes, fatal) {
+  return NATIVE.has(encoding)
+    ? host.decode(encoding, bytes, fatal)
+    : host.legacyDecode(CONVERTERS[encoding] ?? encoding, bytes, fatal);
+}
 
 class TextDecoder {
   #encoding;
@@ -49,7 +48,7 @@ class TextDecoder {
   #pending = null; // bytes of an incomplete character, between calls with stream: true
   #bomSeen = false;
   constructor(label = "utf-8", options = {}) {
-    const name = encodings.get(String(label).trim().toLowerCase());
+    const name = encodingOf(label);
     if (name === undefined) {
       throw new RangeError(`The encoding label provided ('${label}') is invalid.`);
     }
@@ -77,7 +76,7 @@ class TextDecoder {
       this.#pending = null;
     }
     if (stream) {
-      const tail = host.incompleteTail(this.#encoding, bytes);
+      const tail = incompleteTail(this.#encoding, bytes);
       if (tail > 0) {
         this.#pending = bytes.slice(bytes.length - tail);
         bytes = bytes.subarray(0, bytes.length - tail);
@@ -85,13 +84,13 @@ class TextDecoder {
     }
     let text;
     try {
-      text = host.decode(this.#encoding, bytes, this.#fatal);
+      text = decode(this.#encoding, bytes, this.#fatal);
     } catch (e) {
       this.#bomSeen = false;
       throw e;
     }
     if (!this.#ignoreBOM && !this.#bomSeen && text.length > 0) {
-      if (text.charCodeAt(0) === 0xfeff && this.#encoding !== "windows-1252") {
+      if (text.charCodeAt(0) === 0xfeff && this.#encoding.startsWith("utf-")) {
         text = text.slice(1);
       }
       this.#bomSeen = true;
@@ -102,6 +101,8 @@ class TextDecoder {
     return text;
   }
 }
+enumerable(TextDecoder);
 tag(TextDecoder, "TextDecoder");
 
 define({ TextEncoder, TextDecoder });
+export { TextDecoder };

@@ -332,7 +332,7 @@ export const unavailable = mutation(async ({ storage, scheduler, auth }) => {
     () => scheduler.runAfter(1, {}), () => scheduler.runAfter(1, f, 5), () => scheduler.runAfter(1, f, { a: new Set() }),
     () => scheduler.runAt("x", f), () => scheduler.runAt(new Date(5), {}), () => scheduler.cancel(),
     () => scheduler.runAfter(5, f, { x: 1 }), () => scheduler.runAt(new Date(5000), f), () => scheduler.cancel("id"),
-    () => auth.signJwt({ expiresInSeconds: 5 }),
+    () => auth.signJwt({ expiresInSeconds: 5 }), () => auth.signJwt(),
   );
 });
 

@@ -412,6 +412,9 @@ module_error(const struct eval *ev, struct err *e)
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_fmt(&b, "Failed to analyze %.*s: ", STR_ARG(ev->path));
 	buf_add(&b, e->text);
+	if (ev->res.wants_wasm && !ev->iso->opts.full_engine)
+		buf_addz(&b, "\nWebAssembly needs Node.js (program \"node\" in PATH), which this "
+		             "server did not find.\n");
 	if (n)
 		buf_add_byte(&b, '\n');
 	for (size_t i = n > LOG_TAIL ? n - LOG_TAIL : 0; i < n; i++) {

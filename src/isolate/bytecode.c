@@ -196,13 +196,16 @@ compile_in(JSContext *ctx, enum code_kind kind, str specifier, str source, struc
 	const char   *src = arena_z(a, source), *name = arena_z(a, specifier);
 	int           flags = JS_EVAL_FLAG_COMPILE_ONLY |
 	    (kind == CODE_MODULE ? JS_EVAL_TYPE_MODULE : JS_EVAL_TYPE_GLOBAL);
+	/* Functions of the prelude show "[native code]", and their source takes no room. */
+	int           write = JS_WRITE_OBJ_BYTECODE |
+	    (kind == CODE_SCRIPT ? JS_WRITE_OBJ_STRIP_SOURCE : 0);
 	JSValue       code = JS_Eval(ctx, src, source.n, name, flags);
 	uint8_t      *bytes = NULL;
 	size_t        n;
 	status        st = ST_OK;
 
 	if (!JS_IsException(code))
-		bytes = JS_WriteObject(ctx, &n, code, JS_WRITE_OBJ_BYTECODE);
+		bytes = JS_WriteObject(ctx, &n, code, write);
 	if (bytes)
 		*ret = blob_new(str_of(bytes, n));
 	else
@@ -224,14 +227,16 @@ compile(enum code_kind kind, str specifier, str source, struct blob **ret, struc
 	JS_SetMaxStackSize(rt, engine_stack_size());
 	JS_SetMemoryLimit(rt, COMPILE_MEMORY);
 	JS_SetModuleLoaderFunc(rt, keep_name, stand_in, NULL);
+	guard_hold(); /* this runtime's memory is not the run's */
 	st = compile_in(ctx, kind, specifier, source, ret, e);
+	guard_release();
 	JS_FreeContext(ctx);
 	JS_FreeRuntime(rt);
 	return st;
 }
 
-status
-bytecode_get(enum code_kind kind, str specifier, str source, str cache_dir, struct blob **ret,
+static status
+get(enum code_kind kind, str specifier, str source, str cache_dir, struct blob **ret,
     struct err *e)
 {
 	uint8_t      digest[DIGEST];
@@ -250,4 +255,35 @@ bytecode_get(enum code_kind kind, str specifier, str source, str cache_dir, stru
 	}
 	*ret = b;
 	return ST_OK;
+}
+
+static void
+undo_lock(void *lock)
+{
+	must(pthread_mutex_unlock(lock) == 0);
+}
+
+/* All workers want the prelude when the server starts: one compiles it, the others wait. */
+static status
+get_prelude(str specifier, str source, str cache_dir, struct blob **ret, struct err *e)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	status                 st;
+
+	must(pthread_mutex_lock(&lock) == 0);
+	{
+		UNDO_ON_JUMP(undo_lock, &lock);
+
+		st = get(CODE_SCRIPT, specifier, source, cache_dir, ret, e);
+	}
+	must(pthread_mutex_unlock(&lock) == 0);
+	return st;
+}
+
+status
+bytecode_get(enum code_kind kind, str specifier, str source, str cache_dir, struct blob **ret,
+    struct err *e)
+{
+	return kind == CODE_SCRIPT ? get_prelude(specifier, source, cache_dir, ret, e) :
+	                             get(kind, specifier, source, cache_dir, ret, e);
 }

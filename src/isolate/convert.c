@@ -228,25 +228,25 @@ conv_members(struct conv *c, JSValueConst v, const struct member *m, uint32_t n,
 static bool
 conv_object(struct conv *c, JSValueConst v, const struct at *at, int how)
 {
-	struct member   few[MEMBERS_ON_STACK], *m = few;
+	struct member   few[MEMBERS_ON_STACK], *m = few, *many = NULL;
 	JSPropertyEnum *tab;
 	uint32_t        n, fetched = 0;
 	bool            ok = false;
+	UNDO_ON_JUMP(undo_mem, &many);
 
 	if (!enter(c, v, at))
 		return false;
 	if (JS_GetOwnPropertyNames(c->ctx, &tab, &n, v, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0)
 		return false;
 	if (n > MEMBERS_ON_STACK)
-		m = mem_alloc(n * sizeof *m);
+		m = many = mem_alloc(n * sizeof *m);
 	if (fetch_members(c, v, tab, n, m, &fetched))
 		ok = conv_members(c, v, m, n, at, how);
 	for (uint32_t i = 0; i < fetched; i++) {
 		JS_FreeCString(c->ctx, m[i].name.p);
 		JS_FreeValue(c->ctx, m[i].v);
 	}
-	if (m != few)
-		mem_free(m);
+	mem_free(many);
 	JS_FreePropertyEnum(c->ctx, tab, n);
 	c->depth--;
 	return ok;

@@ -61,6 +61,7 @@ conv_fail_undefined(struct conv *c, const struct at *at)
 	struct buf b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_addz(&b, "undefined is not a valid Convex value");
 	if (add_context(c, &b, at)) {
 		buf_addz(&b, ". " SEE_TYPES);
@@ -77,6 +78,7 @@ fail_unsupported(struct conv *c, str type, JSValueConst v, const struct at *at)
 	struct buf b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_add(&b, type);
 	if (add_value(c, &b, v)) {
 		buf_addz(&b, " is not a supported Convex type");
@@ -143,6 +145,7 @@ conv_fail_not_simple(struct conv *c, JSValueConst v, const struct at *at)
 	if (truthy && !text)
 		return false;
 	buf_init(&type, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &type);
 	if (text)
 		buf_fmt(&type, "%s ", text);
 	JS_FreeCString(c->ctx, text);
@@ -176,6 +179,7 @@ fail_character(struct conv *c, str k, str character)
 	struct buf b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_addz(&b, "Field name ");
 	buf_add(&b, k);
 	buf_addz(&b, " has invalid character '");

@@ -21,6 +21,7 @@ js_from_json(JSContext *ctx, str json)
 	JSValue    ret;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_add(&b, json);
 	buf_add_byte(&b, 0);
 	ret = JS_ParseJSON(ctx, b.p, b.n - 1, "<json>");
@@ -32,10 +33,11 @@ static JSValue
 array_from(JSContext *ctx, struct val v)
 {
 	size_t  n = val_count(v), i;
-	JSValue few[ITEMS_ON_STACK], *items = few, ret = JS_EXCEPTION;
+	JSValue few[ITEMS_ON_STACK], *items = few, *many = NULL, ret = JS_EXCEPTION;
+	UNDO_ON_JUMP(undo_mem, &many);
 
 	if (n > ITEMS_ON_STACK)
-		items = mem_alloc(n * sizeof *items);
+		items = many = mem_alloc(n * sizeof *items);
 	for (i = 0; i < n; i++) {
 		items[i] = js_from_val(ctx, val_at(v, i));
 		if (JS_IsException(items[i]))
@@ -47,8 +49,7 @@ array_from(JSContext *ctx, struct val v)
 		while (i-- > 0)
 			JS_FreeValue(ctx, items[i]);
 	}
-	if (items != few)
-		mem_free(items);
+	mem_free(many);
 	return ret;
 }
 

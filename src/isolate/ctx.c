@@ -13,6 +13,7 @@
 #include "isolate/ctx_int.h"
 
 #define RUN_ARENA_MAX ((size_t)256 << 20) /* bytes: specs, ids, texts, parsed arguments */
+#define PACK_KEEP     ((size_t)1 << 20)   /* bytes of a packer between runs */
 
 bool
 js_put(JSContext *ctx, JSValueConst object, JSAtom atom, JSValue value)
@@ -49,7 +50,7 @@ ctx_run(JSContext *ctx)
 {
 	struct engine *en = engine_of(ctx);
 
-	if (LIKELY(en->run && en->run->txn && en->phase == PHASE_EXECUTE)) {
+	if (LIKELY(en->run && (en->run->txn || en->run->action) && en->phase == PHASE_EXECUTE)) {
 		if (LIKELY(arena_bytes(en->run->arena) <= RUN_ARENA_MAX))
 			return en->run;
 		js_throw_uncatchable(ctx,
@@ -214,6 +215,18 @@ ctx_install_classes(struct engine *en)
 	must(placeholder_install(en->ctx, cx));
 	must(ctx_filter_install(en) && ctx_range_install(en) && ctx_query_install(en) &&
 	    ctx_db_install(en));
+}
+
+void
+ctx_reset(struct engine *en)
+{
+	for (size_t i = 0; i < PACKS_MAX; i++) {
+		struct pack *p = &en->cx->packs[i];
+
+		if (p->out.cap > PACK_KEEP)
+			pack_clear(p);
+	}
+	en->cx->packs_busy = 0; /* the run may have ended in the middle of a conversion */
 }
 
 void

@@ -222,6 +222,7 @@ expression_serialize(JSContext *ctx, JSValueConst this_val, int argc, JSValueCon
 	if (!x || !shallow(ctx, x))
 		return JS_EXCEPTION;
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	write_expr(&b, &x->x);
 	ret = js_from_json(ctx, buf_str(&b));
 	buf_clear(&b);

@@ -10,6 +10,7 @@
 static JSValue
 json_result(JSContext *ctx, struct buf *b)
 {
+	UNDO_ON_JUMP(undo_buf, b);
 	JSValue ret = js_from_json(ctx, buf_str(b));
 
 	buf_clear(b);
@@ -311,27 +312,83 @@ get_user_identity(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst 
 	return js_promise_of(ctx, do_identity(ctx));
 }
 
+/* The options as the npm helper sends them: as JSON. */
+static bool
+sign_options(JSContext *ctx, JSValueConst v, struct arena *a, struct json **ret)
+{
+	JSValue    text = JS_JSONStringify(ctx, v, JS_UNDEFINED, JS_UNDEFINED);
+	struct err e = err_in(a);
+	str        json = S("null");
+
+	if (JS_IsException(text) || (JS_IsString(text) && !js_to_str(ctx, text, a, &json)))
+		return false;
+	JS_FreeValue(ctx, text);
+	if (json_parse(a, json, ret, &e) == ST_OK)
+		return true;
+	js_throw_err(ctx, &e);
+	return false;
+}
+
+static JSValue
+do_sign_jwt(JSContext *ctx, JSValueConst options)
+{
+	struct run  *r = ctx_run(ctx);
+	struct err   e;
+	struct json *args;
+	struct buf   out;
+
+	if (!r || !sign_options(ctx, options, r->arena, &args))
+		return JS_EXCEPTION;
+	e = err_in(r->arena);
+	buf_init(&out, BUF_MAX_DEFAULT);
+	if (op_sign_jwt(engine_of(ctx), args, &out, &e) == ST_OK)
+		return json_result(ctx, &out);
+	buf_clear(&out);
+	return ctx_throw_err(ctx, &e);
+}
+
 static JSValue
 sign_jwt(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
-	(void)this_val, (void)argc, (void)argv, (void)magic;
-	return js_promise_of(ctx, js_throw_text(ctx, JSE_ERROR,
-	    S("signJwt() is not available on this server yet.")));
+	(void)this_val, (void)magic;
+	return js_promise_of(ctx, do_sign_jwt(ctx, js_arg(argc, argv, 0)));
 }
 
-enum { STORAGE_ANY, STORAGE_GET_URL };
+static const char *const storage_names[] = { [STORAGE_GET_URL] = "storage.getUrl",
+	[STORAGE_GET_METADATA] = "storage.getMetadata", [STORAGE_DELETE] = "storage.delete" };
 
 static JSValue
-do_storage(JSContext *ctx, int argc, JSValueConst *argv, int magic)
+storage_failed(JSContext *ctx, int op, struct err *e)
 {
-	struct run *r = ctx_run(ctx);
-	struct err  e;
+	if (str_eq(e->code, S("InvalidArgument")))
+		err_prefix(e, "Invalid argument `storageId` for `%s`: ", storage_names[op]);
+	return ctx_throw_err(ctx, e);
+}
 
-	if (!r || (magic == STORAGE_GET_URL &&
+static JSValue
+do_storage(JSContext *ctx, int argc, JSValueConst *argv, int op)
+{
+	struct storage_call c = { .op = (enum storage_op)op };
+	struct run         *r = ctx_run(ctx);
+	struct err          e;
+	struct buf          b;
+
+	if (!r || (op == STORAGE_GET_URL &&
 	    !js_arg_given(ctx, js_arg(argc, argv, 0), 1, "getUrl", "storageId")))
 		return JS_EXCEPTION;
+	if (op != STORAGE_GENERATE_UPLOAD_URL &&
+	    !ctx_arg_str(ctx, js_arg(argc, argv, 0), "storageId", storage_names[op], &c.id))
+		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	return op_storage(engine_of(ctx), &e) == ST_OK ? JS_NULL : ctx_throw_err(ctx, &e);
+	buf_init(&b, BUF_MAX_DEFAULT);
+	if (op_storage(engine_of(ctx), &c, &b, &e) == ST_OK) {
+		str json = arena_str(r->arena, buf_str(&b));
+
+		buf_clear(&b);
+		return op == STORAGE_DELETE ? JS_UNDEFINED : js_from_json(ctx, json);
+	}
+	buf_clear(&b);
+	return storage_failed(ctx, op, &e);
 }
 
 static JSValue
@@ -408,14 +465,12 @@ static const struct method auth_methods[] = {
 	{ "signJwt", 1, sign_jwt, 0 }, /* mutations only */
 };
 static const struct method storage_writers[] = {
-	{ "generateUploadUrl", 0, storage_method, STORAGE_ANY },
-	{ "delete", 1, storage_method, STORAGE_ANY },
-	{ "store", 2, storage_method, STORAGE_ANY },
-	{ "get", 1, storage_method, STORAGE_ANY },
+	{ "generateUploadUrl", 0, storage_method, STORAGE_GENERATE_UPLOAD_URL },
+	{ "delete", 1, storage_method, STORAGE_DELETE },
 };
 static const struct method storage_readers[] = {
 	{ "getUrl", 1, storage_method, STORAGE_GET_URL },
-	{ "getMetadata", 1, storage_method, STORAGE_ANY },
+	{ "getMetadata", 1, storage_method, STORAGE_GET_METADATA },
 };
 static const struct method scheduler_methods[] = {
 	{ "runAfter", 3, scheduler_method, SCHEDULER_AFTER },
@@ -456,12 +511,45 @@ put_group(JSContext *ctx, JSValueConst object, const char *name, const struct pa
 
 #define PART(m) { (m), COUNT_OF(m) }
 
+JSValue
+ctx_provide_files(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
+{
+	struct ctx_state *cx = engine_of(ctx)->cx;
+
+	(void)this_val, (void)magic;
+	cx->file_store = JS_DupValue(ctx, js_arg(argc, argv, 0));
+	cx->file_get = JS_DupValue(ctx, js_arg(argc, argv, 1));
+	return JS_UNDEFINED;
+}
+
+/* The storage object of a mutation, its members in the order of the npm package's. */
+static bool
+put_storage(JSContext *ctx, JSValueConst object)
+{
+	const struct part writers = PART(storage_writers);
+	struct ctx_state *cx = engine_of(ctx)->cx;
+	JSValue           group;
+	bool              ok;
+
+	if (!put_group(ctx, object, "storage", &writers, 1))
+		return false;
+	group = JS_GetPropertyStr(ctx, object, "storage");
+	ok = JS_IsObject(group) &&
+	    JS_DefinePropertyValueStr(ctx, group, "store", JS_DupValue(ctx, cx->file_store),
+		JS_PROP_C_W_E) >= 0 &&
+	    JS_DefinePropertyValueStr(ctx, group, "get", JS_DupValue(ctx, cx->file_get),
+		JS_PROP_C_W_E) >= 0 &&
+	    js_methods(ctx, group, storage_readers, COUNT_OF(storage_readers), true);
+	JS_FreeValue(ctx, group);
+	return ok;
+}
+
 bool
 ctx_host_install(struct engine *en, JSValueConst object, enum udf_kind kind)
 {
 	bool                       mutation = kind == UDF_MUTATION;
 	const struct part          auth[] = { { auth_methods, mutation ? 2 : 1 } };
-	const struct part          writer[] = { PART(storage_writers), PART(storage_readers) };
+	const struct part          reader[] = { PART(storage_readers) };
 	const struct part          scheduler[] = { PART(scheduler_methods) };
 	const struct part          meta[] = { PART(meta_methods), PART(request_metadata),
 		PART(snapshot_methods) };
@@ -474,11 +562,11 @@ ctx_host_install(struct engine *en, JSValueConst object, enum udf_kind kind)
 
 	if (!mutation)
 		return put_group(ctx, object, "auth", auth, 1) &&
-		    put_group(ctx, object, "storage", writer + 1, 1) &&
+		    put_group(ctx, object, "storage", reader, 1) &&
 		    put_group(ctx, object, "meta", query_meta, 2) &&
 		    js_methods(ctx, object, in_query, COUNT_OF(in_query), true);
 	return put_group(ctx, object, "auth", auth, 1) &&
-	    put_group(ctx, object, "storage", writer, 2) &&
+	    put_storage(ctx, object) &&
 	    put_group(ctx, object, "scheduler", scheduler, 1) &&
 	    put_group(ctx, object, "meta", meta, 3) &&
 	    js_methods(ctx, object, in_mutation, COUNT_OF(in_mutation), true);

@@ -32,6 +32,7 @@ struct ctx_state {
 	void     *object_proto;   /* Object.prototype */
 	JSValue   error_ctor, type_error_ctor, range_error_ctor;
 	JSValue   commit_ts;      /* db.vars.commitTs */
+	JSValue   file_store, file_get; /* storage.store, storage.get of mutations */
 	JSValue   filter_builder;
 	JSValue   initializer_proto, table_reader_proto, table_writer_proto;
 	JSAtom convex_error, reference_path, function_name, async_iterator,
@@ -144,6 +145,9 @@ bool    ctx_search_of(JSContext *ctx, JSValueConst callback, str *ret_filters);
 /* --- ctx_host.c: auth, scheduler, storage, meta, calls --- */
 
 bool    ctx_host_install(struct engine *en, JSValueConst object, enum udf_kind kind);
+/* The prelude hands in storage.store and storage.get of mutations, which work with Blobs. */
+JSValue ctx_provide_files(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+    int magic);
 
 /* --- ops.c: operations below both faces --- */
 
@@ -162,7 +166,11 @@ void   op_function_metadata(struct engine *en, struct buf *ret_json);
 void   op_deployment_metadata(struct engine *en, struct buf *ret_json);
 void   op_transaction_metrics(struct engine *en, struct buf *ret_json);
 int64_t op_snapshot_ts(struct engine *en);
-/* File storage comes with a later release. */
-NODISCARD status op_storage(struct engine *en, struct err *e);
+/* `args` holds claims and expiresInSeconds; appends the token as JSON. */
+NODISCARD status op_sign_jwt(struct engine *en, const struct json *args, struct buf *ret_json,
+    struct err *e);
+/* Appends the result's JSON. */
+NODISCARD status op_storage(struct engine *en, const struct storage_call *c, struct buf *ret_json,
+    struct err *e);
 
 #endif

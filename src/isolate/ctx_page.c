@@ -82,6 +82,7 @@ static JSValue
 page_rows(JSContext *ctx, const struct page *p)
 {
 	JSValue *rows = mem_alloc((p->docs.n + 1) * sizeof *rows), ret;
+	UNDO_ON_JUMP(undo_mem, &rows);
 
 	for (size_t i = 0; i < p->docs.n; i++) {
 		rows[i] = js_from_val(ctx, doc_val(p->docs.v[i]));
@@ -124,6 +125,7 @@ ctx_page(JSContext *ctx, const struct query_spec *spec, struct page_opts *opts)
 	JSValue        ret;
 
 	memset(&page, 0, sizeof page);
+	UNDO_ON_JUMP(undo_mem, &page.docs.v);
 	if (op_page(en, spec, opts, &page, &e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	ret = page_object(ctx, &page);

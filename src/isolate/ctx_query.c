@@ -344,6 +344,7 @@ do_collect(JSContext *ctx, struct cquery *cq)
 {
 	struct rows rows = { 0 };
 	JSValue     ret = JS_EXCEPTION;
+	UNDO_ON_JUMP(undo_mem, &rows.v.v);
 
 	if (read_rows(ctx, cq, &rows)) {
 		ret = JS_NewArrayFrom(ctx, (int)rows.v.n, rows.v.v);

@@ -66,6 +66,7 @@ clause_json(JSContext *ctx, const char *type, JSValueConst field, struct val val
 	bool       ok;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_fmt(&b, "{\"type\":\"%s\",\"fieldPath\":", type);
 	ok = add_json(ctx, &b, field);
 	buf_addz(&b, ",\"value\":");
@@ -133,6 +134,7 @@ range_export(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv
 	if (!from || !consume(ctx, &from->consumed, false))
 		return JS_EXCEPTION;
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_add_byte(&b, '[');
 	for (size_t i = 0; i < from->n; i++) {
 		buf_fmt(

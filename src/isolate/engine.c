@@ -7,9 +7,17 @@
  */
 #include "isolate/bytecode.h"
 #include "isolate/engine_int.h"
+#include "runtime/metrics.h"
 
 #define RUN_GARBAGE ((size_t)24 << 20)      /* allocated by a run before cycles are collected */
 #define BUILD_NS    ((uint64_t)10000000000) /* CPU for the prelude */
+
+static struct metric reset_time =
+    METRIC_HISTOGRAM("fresnel_image_reset_seconds", "putting a heap image back after a run");
+static struct metric reset_pages =
+    METRIC_COUNTER("fresnel_image_reset_pages_total", "pages copied by that");
+static struct metric image_faults = METRIC_COUNTER(
+    "fresnel_image_faults_total", "first writes of runs to pages of heap images");
 
 /* --- the engine's allocator --- */
 
@@ -76,6 +84,7 @@ install(struct engine *en)
 	JS_DefinePropertyValueStr(ctx, global, "Convex", JS_DupValue(ctx, convex),
 	    JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
 	natives_install(en, global);
+	wasm_install(en, global);
 	stack_install(en);
 	modules_install(en);
 	JS_FreeValue(ctx, convex);
@@ -91,7 +100,12 @@ run_prelude(struct engine *en, struct err *e)
 
 	TRY(bytecode_get(CODE_SCRIPT, S("convex:/_system/setup.js"), source,
 	    en->iso->opts.cache_dir, &code, e));
-	v = JS_ReadObject(en->ctx, (const uint8_t *)code->bytes, code->n, JS_READ_OBJ_BYTECODE);
+	{
+		UNDO_ON_JUMP(undo_blob, code);
+
+		v = JS_ReadObject(
+		    en->ctx, (const uint8_t *)code->bytes, code->n, JS_READ_OBJ_BYTECODE);
+	}
 	blob_unref(code);
 	if (!JS_IsException(v))
 		v = JS_EvalFunction(en->ctx, v);
@@ -118,7 +132,7 @@ make_runtime(struct engine *en)
 	engine_install_limits(en);
 }
 
-static struct image *
+struct image *
 image_new(void)
 {
 	struct image *im = MEM_NEW(struct image);
@@ -162,7 +176,7 @@ engine_new(struct isolate *iso, enum environment env, const struct import_env *i
 	loglines_init(&res.logs, r.arena);
 	make_runtime(en);
 	engine_enter(en, &r);
-	if (!engine_protect(build, &b))
+	if (guard_call(en, build, &b) != JUMP_NONE)
 		b.st = err_internal(
 		    e, "the prelude does not fit into %zu bytes", iso->opts.heap_bytes);
 	engine_leave(en, NULL);
@@ -175,15 +189,8 @@ engine_new(struct isolate *iso, enum environment env, const struct import_env *i
 }
 
 void
-engine_free(struct engine *en)
+image_free(struct image *im)
 {
-	struct image *im;
-
-	if (!en)
-		return;
-	im = en->im;
-	ctx_uninstall(en);
-	heap_free(en->heap); /* the runtime with all it allocated */
 	modules_clear(im);
 	doc_unref(im->config);
 	vec_clear(&im->vars);
@@ -192,6 +199,16 @@ engine_free(struct engine *en)
 	loglines_clear(&im->logs);
 	arena_free(im->arena);
 	mem_free(im);
+}
+
+void
+engine_free(struct engine *en)
+{
+	if (!en)
+		return;
+	ctx_uninstall(en);
+	heap_free(en->heap); /* the runtime with all it allocated */
+	image_free(en->im);
 	mem_free(en);
 }
 
@@ -234,7 +251,15 @@ engine_reset(struct engine *en)
 {
 	struct image *im = en->im;
 
+	uint64_t      start = os_mono_ns(os_real());
+	uint64_t      faults = heap_stats(en->heap).faults;
+
 	heap_reset(en->heap);
+	metric_observe_ns(&reset_time, os_mono_ns(os_real()) - start);
+	metric_add(&reset_pages, (int64_t)heap_stats(en->heap).dirty_pages);
+	metric_add(&image_faults, (int64_t)(faults - im->faults_seen));
+	im->faults_seen = faults;
+	ctx_reset(en);
 	im->rejected.n = 0;
 	for (size_t i = 0; i < im->nimport_rejected; i++)
 		vec_push(&im->rejected, im->import_rejected[i]);

@@ -10,7 +10,10 @@
 #ifndef ISOLATE_ENGINE_INT_H
 #define ISOLATE_ENGINE_INT_H
 
+#include <pthread.h>
+
 #include "base/vec.h"
+#include "isolate/guard.h"
 #include "isolate/isolate_int.h"
 #include "isolate/srcmap.h"
 #include "value/doc.h"
@@ -68,14 +71,21 @@ struct image {
 	bool                          tainted;    /* must be evaluated in each run */
 	bool                          sealed;
 	struct err                    load_error; /* st not OK: why a module did not load */
+	uint64_t                      faults_seen; /* of the heap's, counted in the metrics */
 	uint64_t                      used_at;    /* for the LRU */
+	uint64_t                      idle_since_ns; /* monotonic */
+	size_t                        bytes;      /* in isolate.idle_bytes */
 };
 
 struct isolate {
 	struct isolate_opts   opts;
 	struct arena         *arena;
-	VEC(struct engine *)  engines; /* sealed images, busy ones included */
+	pthread_mutex_t       lock;    /* of engines and clock: actions share an isolate */
+	VEC(struct engine *)  engines; /* sealed images that nobody uses */
 	uint64_t              clock;   /* counts uses */
+	size_t                idle_bytes; /* of engines */
+	struct engine        *spare;   /* isolate_prepare(); or NULL */
+	struct engine        *natives; /* remote_native.c's; NULL: none idle */
 };
 
 /* --- engine.c --- */
@@ -86,10 +96,8 @@ NODISCARD status engine_new(struct isolate *iso, enum environment env,
 void engine_free(struct engine *en);
 /* What the engine may use of this thread's stack: 2 MiB, less where there is less left. */
 size_t engine_stack_size(void);
-/* Calls fn(arg) so that an abort() inside the engine (its answer to some cases of exhausted
- * memory) comes back here.  False: it did, and the engine is only good for engine_free(). */
-bool engine_protect(void (*fn)(void *arg), void *arg);
-void engine_abort(void); /* what the engine calls in place of abort() */
+/* The engine calls it around the allocation of a buffer's bytes (tools/quickjs-buffers.patch). */
+void engine_buffers(void *opaque, bool on);
 void engine_install_limits(struct engine *en);
 /* Takes the run as the current one, with its limits in force; returns the one before. */
 struct run *engine_enter(struct engine *en, struct run *r);
@@ -110,6 +118,11 @@ NODISCARD status module_import(struct engine *en, str path, str *ret_error, stru
 /* *e = *from, which dies with an engine. */
 status err_copy(struct err *e, const struct err *from);
 void modules_install(struct engine *en); /* loader callbacks */
+/* The module that `name` means in the one with the specifier `base`, loaded; base.n == 0: `name` is
+ * a path.  NULL: im->load_error says why not. */
+struct module *module_request(struct engine *en, str base, str name);
+/* im->load_error as the function's own error (*ret_error), or as the run's. */
+NODISCARD status module_load_error(struct image *im, str *ret_error, struct err *e);
 struct module *module_by_specifier(struct engine *en, str specifier); /* loaded ones; or NULL */
 void modules_clear(struct image *im);
 /* True if everything that import observed is the same in this transaction; records the reads. */
@@ -120,25 +133,54 @@ NODISCARD status image_read_config(struct image *im, struct txn *t, struct err *
 
 /* --- image.c --- */
 
-/* A sealed image that fits the request and is not in use, else a new one (not sealed if it is
- * tainted: then the caller frees it after the run).  *ret NULL: the import failed, *ret_error
+/* A sealed image that fits the request, else a new one, not sealed if it is tainted; the caller's
+ * until image_give().  *ret NULL: the import failed, *ret_error
  * is why, in the request's arena. */
+extern const str image_left; /* an *ret_error, by its pointer: the run is better off elsewhere */
 NODISCARD status image_get(struct isolate *iso, const struct run_request *req,
     struct engine **ret, str *ret_error, struct err *e);
+struct image *image_new(void);
+void image_free(struct image *im);
+/* Seed and clock of the import phase: zeroes where nothing was ever pushed. */
+void image_import_settings(struct image *im, struct run *r);
 /* Fills im->exports from the namespace: by name. */
 void image_note_exports(struct engine *en);
-void image_drop(struct isolate *iso, struct engine *en); /* frees it, listed or not */
+/* Gives back what image_get() took: put back to its image if it was sealed and `whole`, else
+ * freed. */
+void image_give(struct engine *en, bool whole);
 
 /* --- random.c --- */
 
 void run_seed(struct run *r, const uint8_t seed[32]);
 
+/* --- wasm.c --- */
+
+void wasm_install(struct engine *en, JSValueConst global);
+
+/* --- run.c --- */
+
+/* The failure of a function that is not what it is called as; x NULL: there is none. */
+void run_refuse(const struct run_request *req, struct run_result *ret, const struct exported *x);
+/* The result that a helper of the npm package returned, as text. */
+void run_take_json(const struct run_request *req, struct run_result *ret, str text);
+
 /* --- limits.c --- */
 
 /* The text of what ended the run, if something did (p == NULL: nothing). */
 str  run_ended_by(struct engine *en);
-/* Ends it because engine_protect() came back with false; the text. */
-str  run_broken(struct engine *en);
+/* Ends it because guard_call() did not return normally; the text. */
+str  run_broken(struct engine *en, enum jump why);
+/* Ends the run because it is better off elsewhere; leave_after_ns must be set. */
+void run_leave(struct run *r);
+/* The texts of section 5.1, with this isolate's limits. */
+str  limits_time_text(struct arena *a, const struct isolate *iso);
+str  limits_memory_text(struct arena *a, const struct isolate *iso);
+/* True if the engine's run has had its time.  Also called by a signal handler. */
+bool run_is_over(const struct engine *en);
+
+/* --- guard.c --- */
+
+void guard_install(void); /* the handler of WATCHDOG_SIGNAL */
 
 /* --- stack.c --- */
 
@@ -156,5 +198,7 @@ void frames_write(struct engine *en, str raw, struct buf *b);
 bool js_text(JSContext *ctx, JSValueConst v, struct arena *a, str *ret);
 /* Property of an object as above; false if it is absent or not a string. */
 bool js_text_of(JSContext *ctx, JSValueConst obj, const char *name, struct arena *a, str *ret);
+/* "Uncaught NAME: MESSAGE", without what is empty. */
+str  error_text(struct arena *a, str name, str message);
 
 #endif

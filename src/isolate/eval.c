@@ -67,7 +67,7 @@ eval_is_true(struct eval *ev, JSValueConst obj, const char *name)
 	return yes;
 }
 
-/* Runs inside engine_protect(). */
+/* Runs inside guard_call(). */
 static void
 eval_main(void *arg)
 {
@@ -94,14 +94,16 @@ eval_run(struct eval *ev, struct err *e)
 {
 	struct run     r = { .res = &ev->res, .arena = ev->arena, .cpu_limit_ns = ev->limit_ns };
 	struct attempt t = { .ev = ev, .e = e };
+	enum jump      why;
 
 	TRY(engine_new(ev->iso, ev->environment, ev->env, &ev->en, e));
 	loglines_init(&ev->res.logs, ev->arena);
 	run_seed(&r, ev->env->seed);
 	r.now_ms = (double)(ev->env->now_ns / 1000000);
 	engine_enter(ev->en, &r);
-	if (!engine_protect(eval_main, &t))
-		t.st = err_set_str(e, ST_BAD_REQUEST, "Error", run_broken(ev->en));
+	why = guard_call(ev->en, eval_main, &t);
+	if (why != JUMP_NONE)
+		t.st = err_set_str(e, ST_BAD_REQUEST, "Error", run_broken(ev->en, why));
 	if (t.st == ST_OK && r.fatal.st != ST_OK)
 		t.st = err_copy(e, &r.fatal);
 	engine_leave(ev->en, NULL);

@@ -9,6 +9,8 @@
  * are nearly the only pages that an allocation dirties, and engine blocks of one page (its own
  * small-object arenas) sit on page borders.
  *
+ * Two budgets share the range: runs of pages that were allocated as buffers, and all the rest.
+ *
  * Thread: one at a time.  Memory: the range; struct heap is malloced.
  */
 #include "isolate/heap_int.h"
@@ -22,6 +24,7 @@
 #define HEAP_MAGIC 0x66726573686561ULL
 #define SMALL_MAX  2048u
 #define BIN_EXACT  32u /* bins below hold runs of exactly that many pages */
+#define FRAGMENTS  4   /* this part of a limit is there once more, for gaps between runs */
 
 static uint32_t
 pages_of(size_t n)
@@ -99,6 +102,19 @@ bin_add(struct heap_state *s, uint32_t first, uint32_t len)
 	s->bin_mask |= (uint64_t)1 << b;
 }
 
+/* The budget that a run of pages is counted in. */
+static size_t *
+budget_of(struct heap_state *s, uint32_t first)
+{
+	return s->pages[first].buffer ? &s->buffers : &s->used;
+}
+
+static bool
+fits(const struct heap *h, size_t counted, uint32_t len)
+{
+	return (size_t)len * HEAP_PAGE <= h->limit && counted <= h->limit - (size_t)len * HEAP_PAGE;
+}
+
 static void
 run_mark(struct heap_state *s, uint32_t first, uint32_t len)
 {
@@ -149,14 +165,19 @@ run_find(struct heap_state *s, uint32_t len)
 	return NO_PAGE;
 }
 
-/* NO_PAGE when the limit is reached.  *ret_zero: the pages are known to be zeroes. */
+/* NO_PAGE when a limit is reached.  *ret_zero: the pages are known to be zeroes. */
 static uint32_t
-run_alloc(struct heap *h, uint32_t len, bool *ret_zero)
+run_alloc(struct heap *h, uint32_t len, bool buffer, bool *ret_zero)
 {
 	struct heap_state *s = h->state;
-	uint32_t           first = run_find(s, len);
+	uint32_t           first;
 
 	*ret_zero = false;
+	if (!fits(h, buffer ? s->buffers : s->used, len)) {
+		h->oom = true;
+		return NO_PAGE;
+	}
+	first = run_find(s, len);
 	if (first != NO_PAGE) {
 		uint32_t have = s->pages[first].len;
 
@@ -175,7 +196,8 @@ run_alloc(struct heap *h, uint32_t len, bool *ret_zero)
 			h->high = s->top;
 	}
 	run_mark(s, first, len);
-	s->used += (size_t)len * HEAP_PAGE;
+	s->pages[first].buffer = buffer;
+	*budget_of(s, first) += (size_t)len * HEAP_PAGE;
 	return first;
 }
 
@@ -191,7 +213,7 @@ small_alloc(struct heap *h, unsigned c)
 	} else {
 		if ((size_t)(k->end - k->bump) < size) {
 			bool     zero;
-			uint32_t page = run_alloc(h, 1, &zero);
+			uint32_t page = run_alloc(h, 1, false, &zero);
 
 			if (page == NO_PAGE)
 				return NULL;
@@ -220,7 +242,7 @@ alloc(struct heap *h, size_t n, bool *ret_zero)
 		h->oom = true;
 		return NULL;
 	}
-	page = run_alloc(h, pages_of(n), ret_zero);
+	page = run_alloc(h, pages_of(n), h->as_buffers, ret_zero);
 	return page == NO_PAGE ? NULL : page_at(h, page);
 }
 
@@ -283,7 +305,7 @@ heap_release(struct heap *h, void *p)
 		memcpy(p, &k->free, sizeof k->free);
 		k->free = p;
 	} else {
-		s->used -= (size_t)pi->len * HEAP_PAGE;
+		*budget_of(s, page) -= (size_t)pi->len * HEAP_PAGE;
 		run_free(s, page, pi->len);
 	}
 }
@@ -295,6 +317,8 @@ run_grow(struct heap *h, uint32_t first, uint32_t want)
 	struct heap_state *s = h->state;
 	uint32_t           len = s->pages[first].len, behind = first + len, extra = want - len;
 
+	if (!fits(h, *budget_of(s, first), extra))
+		return false;
 	if (behind == s->top) {
 		if (extra > s->npages - s->top)
 			return false;
@@ -311,7 +335,7 @@ run_grow(struct heap *h, uint32_t first, uint32_t want)
 			bin_add(s, behind + extra, have - extra);
 	}
 	run_mark(s, first, want);
-	s->used += (size_t)extra * HEAP_PAGE;
+	*budget_of(s, first) += (size_t)extra * HEAP_PAGE;
 	return true;
 }
 
@@ -321,7 +345,7 @@ run_shrink(struct heap_state *s, uint32_t first, uint32_t want)
 	uint32_t len = s->pages[first].len;
 
 	run_mark(s, first, want);
-	s->used -= (size_t)(len - want) * HEAP_PAGE;
+	*budget_of(s, first) -= (size_t)(len - want) * HEAP_PAGE;
 	run_free(s, first + want, len - want);
 }
 
@@ -377,14 +401,20 @@ heap_oom(const struct heap *h)
 bool
 heap_contains(const struct heap *h, const void *p)
 {
-	return (const char *)p >= h->base && (const char *)p < h->base + h->limit;
+	return (const char *)p >= h->base && (const char *)p < h->base + h->range;
 }
 
-/* `limit` bytes at an address that is a multiple of HEAP_SPAN. */
-static char *
-reserve(size_t limit)
+void
+heap_buffers(struct heap *h, bool on)
 {
-	char     *raw = mmap(NULL, HEAP_SPAN + limit, PROT_NONE,
+	h->as_buffers = on;
+}
+
+/* `range` bytes at an address that is a multiple of HEAP_SPAN. */
+static char *
+reserve(size_t range)
+{
+	char     *raw = mmap(NULL, HEAP_SPAN + range, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uintptr_t at, up;
 
@@ -394,9 +424,9 @@ reserve(size_t limit)
 	up = (at + HEAP_SPAN - 1) & ~(HEAP_SPAN - 1);
 	if (up > at)
 		must(munmap(raw, up - at) == 0);
-	must(munmap((void *)(up + limit), at + HEAP_SPAN - up) == 0);
-	if (mprotect((void *)up, limit, PROT_READ | PROT_WRITE) != 0) {
-		munmap((void *)up, limit);
+	must(munmap((void *)(up + range), at + HEAP_SPAN - up) == 0);
+	if (mprotect((void *)up, range, PROT_READ | PROT_WRITE) != 0) {
+		munmap((void *)up, range);
 		return NULL;
 	}
 	return (char *)up;
@@ -406,15 +436,16 @@ struct heap *
 heap_new(size_t limit_bytes)
 {
 	size_t       limit = (limit_bytes + HEAP_PAGE - 1) & ~(size_t)(HEAP_PAGE - 1);
+	size_t       range = 2 * limit + limit / FRAGMENTS / HEAP_PAGE * HEAP_PAGE, head;
+	uint32_t     npages = pages_of(range);
 	struct heap *h;
-	size_t       head;
-	uint32_t     npages = pages_of(limit);
 
 	head = sizeof(struct heap_state) + (size_t)npages * sizeof(struct page_info);
-	must(limit <= HEAP_SPAN && limit > 2 * head);
+	must(range <= HEAP_SPAN && limit > 2 * head);
 	h = MEM_NEW(struct heap);
 	h->limit = limit;
-	h->base = reserve(limit);
+	h->range = range;
+	h->base = reserve(range);
 	must(h->base); /* address space for bookkeeping: like any allocation that fails */
 	h->state = (struct heap_state *)h->base;
 	h->state->magic = HEAP_MAGIC;
@@ -437,13 +468,14 @@ heap_free(struct heap *h)
 		mem_free(h->dirty);
 		mem_free(h->is_dirty);
 	}
-	must(munmap(h->base, h->limit) == 0);
+	must(munmap(h->base, h->range) == 0);
 	mem_free(h);
 }
 
 struct heap_stats
 heap_stats(const struct heap *h)
 {
-	return (struct heap_stats){ .used_bytes = h->state->used, .image_pages = h->sealed_pages,
+	return (struct heap_stats){ .used_bytes = h->state->used + h->state->buffers,
+		.buffer_bytes = h->state->buffers, .image_pages = h->sealed_pages,
 		.dirty_pages = h->ndirty, .resets = h->resets, .faults = h->faults };
 }

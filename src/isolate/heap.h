@@ -15,7 +15,7 @@
  * host code never passes heap addresses to system calls.
  *
  * Thread: a heap belongs to one thread at a time; the signal handler is process-wide.
- * Memory: `limit` bytes of address space, touched pages only, plus copies of dirty pages.
+ * Memory: address space; touched pages only, plus copies of dirty pages.
  */
 #ifndef ISOLATE_HEAP_H
 #define ISOLATE_HEAP_H
@@ -27,13 +27,15 @@
 struct heap;
 
 struct heap_stats {
-	size_t used_bytes;   /* handed out now */
+	size_t used_bytes;   /* handed out now, buffers included */
+	size_t buffer_bytes;
 	size_t image_pages;  /* sealed pages */
 	size_t dirty_pages;  /* on the sticky list */
 	uint64_t resets;
 	uint64_t faults;
 };
 
+/* `limit_bytes` for buffers (heap_buffers()), and as much for everything else. */
 struct heap *heap_new(size_t limit_bytes);
 void         heap_free(struct heap *h);
 
@@ -45,6 +47,9 @@ void   heap_release(struct heap *h, void *p);
 void  *heap_resize(struct heap *h, void *p, size_t n);
 size_t heap_usable(const void *p); /* p came from some heap */
 bool   heap_oom(const struct heap *h);
+/* What is allocated from now on is the bytes of buffers (spec 04 section 5.1 counts these
+ * separately); small ones are counted with the rest all the same. */
+void   heap_buffers(struct heap *h, bool on);
 bool   heap_contains(const struct heap *h, const void *p);
 
 void heap_seal(struct heap *h);  /* once */

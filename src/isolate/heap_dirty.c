@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/thread.h"
+#include "runtime/watchdog.h"
 
 #define HEAPS_MAX   16384
 #define KEEP_PAGES  256u /* pages beyond the image that stay mapped between runs: 1 MiB */
@@ -124,6 +125,7 @@ install(void)
 	sa.sa_sigaction = on_fault;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
 	sigemptyset(&sa.sa_mask);
+	sigaddset(&sa.sa_mask, WATCHDOG_SIGNAL); /* its handler may jump */
 	must(sigaction(SIGSEGV, &sa, &previous) == 0);
 }
 
@@ -138,7 +140,7 @@ heap_register(struct heap *h)
 		if (!atomic_compare_exchange_strong(&slots[i].lo, &none, 1))
 			continue;
 		slots[i].heap = h;
-		atomic_store_explicit(&slots[i].hi, (uintptr_t)h->base + h->limit,
+		atomic_store_explicit(&slots[i].hi, (uintptr_t)h->base + h->range,
 		    memory_order_relaxed);
 		atomic_store_explicit(&slots[i].lo, (uintptr_t)h->base, memory_order_release);
 		high = atomic_load(&slots_high);
@@ -227,5 +229,6 @@ heap_reset(struct heap *h)
 	}
 	trim(h);
 	h->oom = false;
+	h->as_buffers = false;
 	h->resets++;
 }

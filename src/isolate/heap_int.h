@@ -21,6 +21,7 @@ enum page_kind { PAGE_UNUSED, PAGE_SMALL, PAGE_RUN, PAGE_FREE };
 struct page_info {
 	uint8_t  kind;
 	uint8_t  size_class; /* PAGE_SMALL */
+	bool     buffer;     /* PAGE_RUN, in the first page: counted as one */
 	uint32_t
 	    len; /* PAGE_RUN, PAGE_FREE: pages, in the first one; PAGE_FREE: also in the last */
 	uint32_t next, prev; /* PAGE_FREE: neighbours in the bin, by first page */
@@ -36,7 +37,8 @@ struct heap_state {
 	uint64_t           magic;
 	uint32_t           npages;   /* of the range */
 	uint32_t           top;      /* pages above were never used since the seal */
-	size_t             used;
+	size_t             used;     /* bytes, but for buffers */
+	size_t             buffers;  /* bytes */
 	uint64_t           bin_mask; /* which bins hold something */
 	uint32_t           bins[HEAP_BINS];
 	struct small_class small[HEAP_CLASSES];
@@ -46,10 +48,12 @@ struct heap_state {
 /* Outside. */
 struct heap {
 	char              *base;
-	size_t             limit;
+	size_t             limit;      /* of each budget */
+	size_t             range;      /* bytes of address space */
 	struct heap_state *state;      /* == base */
 	uint32_t           high;       /* pages above read as zeroes */
 	bool               oom;
+	bool               as_buffers; /* see heap_buffers() */
 	bool               sealed;
 	bool               copies_all; /* no write protection: a reset copies every sealed page */
 	uint32_t           sealed_pages;

@@ -6,10 +6,22 @@
  * Thread: the isolate's.
  */
 #include "isolate/engine_int.h"
+#include "isolate/heap_int.h"
+#include "runtime/metrics.h"
+#include "runtime/thread.h"
 
 #define HEAP_DEFAULT   ((size_t)64 << 20)
 #define IMAGES_DEFAULT 16
 #define USER_TIME_NS   ((uint64_t)1000000000)
+
+static struct metric image_hits =
+    METRIC_COUNTER("fresnel_image_hits_total", "runs that found their heap image");
+static struct metric image_builds =
+    METRIC_COUNTER("fresnel_image_builds_total", "heap images built: modules evaluated");
+static struct metric image_stale = METRIC_COUNTER("fresnel_image_stale_total",
+    "heap images dropped because what they were built of has changed");
+static struct metric image_evictions = METRIC_COUNTER("fresnel_image_evictions_total",
+    "heap images dropped for others that were used more recently");
 
 struct isolate *
 isolate_new(const struct isolate_opts *opts)
@@ -18,11 +30,14 @@ isolate_new(const struct isolate_opts *opts)
 	struct isolate_opts *o = &iso->opts;
 
 	iso->arena = arena_new();
+	must(pthread_mutex_init(&iso->lock, NULL) == 0);
 	*o = *opts;
 	if (o->heap_bytes == 0)
 		o->heap_bytes = HEAP_DEFAULT;
 	if (o->images_max == 0)
 		o->images_max = IMAGES_DEFAULT;
+	if (o->images_burst < o->images_max)
+		o->images_burst = o->images_max;
 	if (o->user_time_ns == 0)
 		o->user_time_ns = USER_TIME_NS;
 	o->cache_dir = arena_str(iso->arena, opts->cache_dir);
@@ -39,6 +54,9 @@ isolate_free(struct isolate *iso)
 	for (size_t i = 0; i < iso->engines.n; i++)
 		engine_free(iso->engines.v[i]);
 	vec_clear(&iso->engines);
+	engine_free(iso->spare);
+	must(pthread_mutex_destroy(&iso->lock) == 0);
+	engine_free(iso->natives);
 	arena_free(iso->arena);
 	mem_free(iso);
 }
@@ -58,35 +76,109 @@ engine_taint(struct engine *en)
 		en->im->tainted = true;
 }
 
-void
-image_drop(struct isolate *iso, struct engine *en)
+/* --- the list --- */
+
+/* With the lock: takes one out. */
+static struct engine *
+take_at(struct isolate *iso, size_t i)
 {
-	for (size_t i = 0; i < iso->engines.n; i++) {
-		if (iso->engines.v[i] != en)
-			continue;
-		iso->engines.v[i] = iso->engines.v[--iso->engines.n];
-		break;
+	struct engine *en = iso->engines.v[i];
+
+	iso->engines.v[i] = iso->engines.v[--iso->engines.n];
+	iso->idle_bytes -= en->im->bytes;
+	return en;
+}
+
+/* With the lock: the one that was used longest ago; there is one. */
+static size_t
+oldest(const struct isolate *iso)
+{
+	size_t ret = 0;
+
+	for (size_t i = 1; i < iso->engines.n; i++)
+		if (iso->engines.v[i]->im->used_at < iso->engines.v[ret]->im->used_at)
+			ret = i;
+	return ret;
+}
+
+/* One that may fit; NULL: there is none. */
+static struct engine *
+list_take(struct isolate *iso, const struct run_request *req)
+{
+	MUTEX_GUARD(&iso->lock);
+	for (size_t i = iso->engines.n; i-- > 0;) {
+		const struct image *im = iso->engines.v[i]->im;
+
+		if (str_eq(im->entry, req->module) &&
+		    uid_eq(im->component, txn_component(req->txn)))
+			return take_at(iso, i);
 	}
-	engine_free(en);
+	return NULL;
 }
 
 static void
-image_keep(struct isolate *iso, struct engine *en)
+list_put(struct isolate *iso, struct engine *en)
 {
-	while (iso->engines.n >= iso->opts.images_max) {
-		struct engine *oldest = NULL;
+	struct heap_stats hs = heap_stats(en->heap);
+	uint64_t          now = os_mono_ns(iso->opts.os);
 
-		for (size_t i = 0; i < iso->engines.n; i++) {
-			struct engine *x = iso->engines.v[i];
-
-			if (!x->run && (!oldest || x->im->used_at < oldest->im->used_at))
-				oldest = x;
-		}
-		if (!oldest)
-			break; /* all of them wait for nested runs */
-		image_drop(iso, oldest);
-	}
+	MUTEX_GUARD(&iso->lock);
+	en->im->bytes = (hs.image_pages + hs.dirty_pages) * HEAP_PAGE;
+	en->im->used_at = ++iso->clock;
+	en->im->idle_since_ns = now;
+	iso->idle_bytes += en->im->bytes;
 	vec_push(&iso->engines, en);
+}
+
+/* One that there is no room for; NULL: there is for all. */
+static struct engine *
+list_over(struct isolate *iso)
+{
+	MUTEX_GUARD(&iso->lock);
+	if (iso->engines.n <= iso->opts.images_max ||
+	    (iso->engines.n <= iso->opts.images_burst &&
+	        iso->idle_bytes <= iso->opts.images_bytes))
+		return NULL;
+	metric_add(&image_evictions, 1);
+	return take_at(iso, oldest(iso));
+}
+
+/* One beyond the usual number that nobody used since then. */
+static struct engine *
+list_idle(struct isolate *iso, uint64_t since_ns)
+{
+	size_t i;
+
+	MUTEX_GUARD(&iso->lock);
+	if (iso->engines.n <= iso->opts.images_max)
+		return NULL;
+	i = oldest(iso);
+	return iso->engines.v[i]->im->idle_since_ns <= since_ns ? take_at(iso, i) : NULL;
+}
+
+void
+isolate_trim(struct isolate *iso, uint64_t idle_ns)
+{
+	uint64_t       now = os_mono_ns(iso->opts.os);
+	struct engine *en;
+
+	while ((en = list_idle(iso, now - idle_ns)) != NULL)
+		engine_free(en);
+}
+
+void
+image_give(struct engine *en, bool whole)
+{
+	struct isolate *iso = en->iso;
+
+	if (!en->im->sealed || !whole) {
+		engine_free(en);
+		return;
+	}
+	engine_reset(en);
+	list_put(iso, en);
+	while ((en = list_over(iso)) != NULL)
+		engine_free(en);
 }
 
 /* --- exports --- */
@@ -157,6 +249,8 @@ image_note_exports(struct engine *en)
 
 /* --- building --- */
 
+const str image_left = { "left", 4 };
+
 struct importing {
 	struct engine *en;
 	str            path, error;
@@ -182,9 +276,8 @@ import(void *arg)
 		engine_seal(en);
 }
 
-/* Seed and clock of the import phase: zeroes where nothing was ever pushed. */
-static void
-import_settings(struct image *im, struct run *r)
+void
+image_import_settings(struct image *im, struct run *r)
 {
 	static const uint8_t none[32];
 	struct val           row = im->config ? doc_val(im->config) : VAL_NONE;
@@ -202,20 +295,56 @@ import_entry(struct engine *en, const struct run_request *req, str *ret_error, s
 	struct image     *im = en->im;
 	struct run_result res = { .logs = im->logs };
 	struct run        r = { .req = req, .res = &res, .arena = im->arena, .txn = req->txn,
-		.cpu_limit_ns = en->iso->opts.user_time_ns };
+		.cpu_limit_ns = en->iso->opts.user_time_ns,
+		.leave_after_ns = req->leave_after_ns };
 	struct importing  i = { .en = en, .path = req->module, .e = e };
+	enum jump         why;
 
 	TRY(image_read_config(im, req->txn, e));
-	import_settings(im, &r);
+	image_import_settings(im, &r);
 	engine_enter(en, &r);
-	if (!engine_protect(import, &i))
-		i.error = arena_fmt(im->arena, "%.*s\n", STR_ARG(run_broken(en)));
+	why = guard_call(en, import, &i);
+	if (why != JUMP_NONE)
+		i.error = arena_fmt(im->arena, "%.*s\n", STR_ARG(run_broken(en, why)));
 	if (i.st == ST_OK && r.fatal.st != ST_OK)
 		i.st = err_copy(e, &r.fatal);
 	engine_leave(en, NULL);
 	im->logs = res.logs;
 	*ret_error = i.error.p ? arena_str(req->arena, i.error) : i.error;
+	if (r.left)
+		*ret_error = image_left;
 	return i.st;
+}
+
+void
+isolate_prepare(struct isolate *iso)
+{
+	struct engine *en;
+	bool           have;
+
+	must(pthread_mutex_lock(&iso->lock) == 0);
+	have = iso->spare != NULL;
+	must(pthread_mutex_unlock(&iso->lock) == 0);
+	if (have || engine_new(iso, ENV_UDF, NULL, &en, NULL) != ST_OK)
+		return;
+	must(pthread_mutex_lock(&iso->lock) == 0);
+	if (!iso->spare) {
+		iso->spare = en;
+		en = NULL;
+	}
+	must(pthread_mutex_unlock(&iso->lock) == 0);
+	engine_free(en);
+}
+
+/* With the prelude evaluated and nothing else. */
+static status
+fresh_engine(struct isolate *iso, struct engine **ret, struct err *e)
+{
+	must(pthread_mutex_lock(&iso->lock) == 0);
+	*ret = iso->spare;
+	iso->spare = NULL;
+	must(pthread_mutex_unlock(&iso->lock) == 0);
+	return *ret ? ST_OK : engine_new(iso, ENV_UDF, NULL, ret, e);
 }
 
 static status
@@ -225,13 +354,12 @@ build(struct isolate *iso, const struct run_request *req, struct engine **ret, s
 	struct engine *en;
 	status         st;
 
-	TRY(engine_new(iso, ENV_UDF, NULL, &en, e));
+	metric_add(&image_builds, 1);
+	TRY(fresh_engine(iso, &en, e));
 	st = import_entry(en, req, ret_error, e);
 	if (st != ST_OK || ret_error->p) {
 		engine_free(en);
 		en = NULL;
-	} else if (en->im->sealed) {
-		image_keep(iso, en);
 	}
 	*ret = en;
 	return st;
@@ -241,26 +369,21 @@ status
 image_get(struct isolate *iso, const struct run_request *req, struct engine **ret, str *ret_error,
     struct err *e)
 {
-	for (size_t i = 0; i < iso->engines.n;) {
-		struct engine *en = iso->engines.v[i];
-		bool           same;
+	struct engine *en;
 
-		i++;
-		if (en->run || !str_eq(en->im->entry, req->module) ||
-		    !uid_eq(en->im->component, txn_component(req->txn)))
-			continue;
-		TRY(image_check(en->im, req->txn, &iso->opts, &same, e));
-		if (same) {
-			en->im->used_at = ++iso->clock;
-			*ret_error = str_of(NULL, 0);
+	*ret_error = str_of(NULL, 0);
+	while ((en = list_take(iso, req)) != NULL) {
+		bool   same = false;
+		status st = image_check(en->im, req->txn, &iso->opts, &same, e);
+
+		if (st == ST_OK && same) {
+			metric_add(&image_hits, 1);
 			*ret = en;
 			return ST_OK;
 		}
-		image_drop(iso, en);
-		i--;
+		metric_add(&image_stale, 1);
+		engine_free(en); /* built of what is no longer there */
+		TRY(st);
 	}
-	TRY(build(iso, req, ret, ret_error, e));
-	if (*ret)
-		(*ret)->im->used_at = ++iso->clock;
-	return ST_OK;
+	return build(iso, req, ret, ret_error, e);
 }

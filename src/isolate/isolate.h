@@ -19,6 +19,7 @@
 
 #include "database/query.h"
 #include "database/txn.h"
+#include "isolate/async.h"
 #include "isolate/logline.h"
 
 enum udf_kind { UDF_QUERY, UDF_MUTATION, UDF_ACTION, UDF_HTTP_ACTION };
@@ -26,18 +27,30 @@ const char *udf_kind_name(enum udf_kind k); /* "Query", "Mutation", "Action", "H
 
 struct isolate;
 
+struct env_var {
+	str name, value;
+};
+
 struct isolate_opts {
 	size_t   heap_bytes;     /* 0: 64 MiB */
 	size_t   images_max;     /* 0: 16 */
+	size_t   images_burst;   /* idle ones that are kept until isolate_trim(); 0: images_max */
+	size_t   images_bytes;   /* of all idle ones while there are more than images_max */
 	uint64_t user_time_ns;   /* 0: 1 s of thread CPU per query or mutation */
 	str      cache_dir;      /* bytecode on disk; n == 0: in memory only.  Copied */
 	str      cloud_url;      /* CONVEX_CLOUD_URL; copied */
 	str      site_url;       /* CONVEX_SITE_URL; copied */
+	bool     full_engine;    /* there may be one with WebAssembly (node/tier.h) */
 	const struct os *os;
 };
 
 struct isolate *isolate_new(const struct isolate_opts *opts);
 void            isolate_free(struct isolate *iso);
+/* For idle moments: evaluates the prelude ahead of the next function that is called for the first
+ * time. */
+void            isolate_prepare(struct isolate *iso);
+/* After a burst: drops the images beyond images_max that were idle for so long.  Any thread. */
+void            isolate_trim(struct isolate *iso, uint64_t idle_ns);
 
 /* A call to another function, as runQuery and friends make it (spec 04 section 1.3). */
 struct nested_call {
@@ -46,6 +59,24 @@ struct nested_call {
 	str           name, reference, handle; /* exactly one has n > 0 */
 	struct val    args;                    /* an object */
 	const struct json *limits;             /* transactionLimits or NULL */
+};
+
+/* An operation on stored files (spec 04 section 1.6, spec 05 section 1.2). */
+enum storage_op {
+	STORAGE_GET_URL,
+	STORAGE_GET_METADATA,
+	STORAGE_GENERATE_UPLOAD_URL,
+	STORAGE_DELETE,
+	STORAGE_STORE,
+	STORAGE_GET
+};
+
+struct storage_call {
+	enum storage_op op;
+	str             id;           /* all but GENERATE_UPLOAD_URL and STORE */
+	str             blob;         /* STORE: bytes */
+	str             content_type; /* STORE; n == 0: none */
+	str             sha256;       /* STORE: base64; p == NULL: not given */
 };
 
 struct run_result;
@@ -62,6 +93,16 @@ struct run_host {
 	    struct err *e);
 	status (*cancel_job)(void *arg, str id, struct err *e);
 	status (*create_handle)(void *arg, const struct nested_call *c, str *ret, struct err *e);
+	/* Appends the result's JSON. */
+	status (*storage)(void *arg, const struct storage_call *c, struct buf *ret, struct err *e);
+	/* Appends a compact JWT; claims NULL: none. */
+	status (*sign_jwt)(void *arg, const struct json *claims, double seconds, struct buf *ret,
+	    struct err *e);
+};
+
+/* What an HTTP action is asked (spec 04 section 6.3). */
+struct http_call {
+	str method, path, json;
 };
 
 struct run_request {
@@ -79,8 +120,19 @@ struct run_request {
 	uint8_t       seed[32];
 	struct arena *arena;     /* for the result */
 	bool          force_syscalls; /* invokeQuery/invokeMutation instead of _handler (tests) */
+	uint64_t      leave_after_ns; /* CPU after which it is better off elsewhere; 0: never */
 	str           instance_name;
 	str           client_ip, client_user_agent; /* p == NULL: unknown */
+	/* actions and HTTP actions */
+	const struct action_host *actions;
+	uint64_t      action_ns; /* wall time that it may take */
+	uint32_t      first_op;  /* its operations are numbered from behind this one */
+	const struct http_call *http; /* HTTP actions */
+	const struct env_var *vars; /* user and system ones, of the start */
+	size_t        nvars;
+	/* A transaction for import(); the caller frees it. */
+	struct txn *(*import_txn)(void *arg);
+	void         *import_arg;
 };
 
 struct run_result {
@@ -90,10 +142,29 @@ struct run_result {
 	str        error_data;   /* !ok: encoded JSON of ConvexError data; p == NULL: none */
 	str        journal;      /* p == NULL: none */
 	bool       paginated;
+	bool       left;         /* !ok, because of leave_after_ns: run it elsewhere */
+	bool       wants_wasm;   /* it looked at WebAssembly */
+	uint32_t   last_op;      /* actions: the number of the last operation */
 	bool       observed_identity, observed_time, observed_rng;
 	struct loglines logs;
 	uint64_t   user_ns;      /* thread CPU spent in JavaScript */
 };
+
+/* --- actions --- */
+
+/* The engine for an action, with its module evaluated; it leaves the isolate until
+ * isolate_action_run().  *ret NULL: the import failed, *ret_error says why.  Afterwards the
+ * transaction of the request may end: set txn to NULL and vars to what it read.
+ * Thread: any, also at the same time. */
+struct engine;
+NODISCARD status isolate_action_take(struct isolate *iso, const struct run_request *req,
+    struct engine **ret, str *ret_error, struct err *e);
+/* The import failed because the action is better off elsewhere (leave_after_ns). */
+bool isolate_action_left(str error);
+/* Runs it to its end; blocks in req->actions->wait().  It leaves only before
+ * its first operation but timers.  As isolate_run() otherwise. */
+NODISCARD status isolate_action_run(struct engine *en, const struct run_request *req,
+    struct run_result *ret, struct err *e);
 
 /* OK: the function ran; its own failure is in *ret.  Anything else is an infrastructure
  * failure (deterministic kinds become the function's result at the caller).
@@ -116,7 +187,7 @@ struct import_env {
 	uint8_t                     seed[32];
 	uint64_t                    now_ns;
 	/* environment variables, user ones over system ones; value NULL ends */
-	const struct env_var { str name, value; } *vars;
+	const struct env_var *vars;
 	size_t                      nvars;
 };
 

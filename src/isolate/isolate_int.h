@@ -13,6 +13,7 @@
 
 #include <quickjs.h>
 
+#include "isolate/guard.h"
 #include "isolate/heap.h"
 #include "isolate/isolate.h"
 
@@ -31,10 +32,14 @@ struct run {
 	bool                      terminated; /* no JavaScript may run any more */
 	str                       uncatchable; /* developer error that ended it; p == NULL: none */
 	uint64_t                  cpu_start_ns, cpu_limit_ns, cpu_paused_ns;
+	uint64_t                  leave_after_ns; /* CPU; 0: never (run_request) */
+	bool                      clock_paused;
+	bool                      left;       /* ended because of leave_after_ns */
 	uint64_t                  rng[4];
 	double                    now_ms;
 	int                       async_pending;
 	bool                      internal; /* the function is an internal one (ctx.meta) */
+	struct action            *action;   /* NULL: a query or mutation */
 };
 
 /* One engine: a heap with a runtime, a context, the prelude and perhaps modules. */
@@ -47,6 +52,8 @@ struct engine {
 	enum phase       phase;
 	struct run      *run;      /* what is running now; NULL between runs */
 	const struct import_env *import; /* where modules come from in the other environments */
+	JSValue           natives; /* the prelude's host object */
+	JSValue           wasm;    /* the prelude's stand-in for WebAssembly */
 	struct ctx_state *cx;      /* ctx.c's: class ids, atoms, scratch; outside of the heap */
 	struct image     *im;      /* engine_int.h: modules and what importing them observed */
 };
@@ -83,6 +90,8 @@ JSValue js_throw_uncatchable(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3);
 void ctx_install_classes(struct engine *en);
 /* Frees en->cx, when the engine dies; NULL is fine. */
 void ctx_uninstall(struct engine *en);
+/* Between runs. */
+void ctx_reset(struct engine *en);
 /* The ctx object of a query or mutation, for _handler(ctx, args); built in the image. */
 JSValue ctx_new(struct engine *en, enum udf_kind kind);
 /* The npm package's validateReturnValue(): false with an exception if it is a query. */
@@ -110,7 +119,8 @@ void run_resume_clock(struct run *r);
 /* Draws from the run's generator (spec 04 section 3.2); marks observed_rng. */
 double   run_random(struct engine *en);
 void     run_random_bytes(struct engine *en, uint8_t *ret, size_t n);
-double   run_now_ms(struct engine *en); /* marks observed_time in the execute phase */
+/* Marks observed_time in the execute phase; in actions the time goes on. */
+double   run_now_ms(struct engine *en);
 /* An environment variable as this run or import sees it, with its read recorded. */
 NODISCARD status run_env_var(struct engine *en, str name, bool *ret_found, str *ret, struct err *e);
 

@@ -3,55 +3,59 @@
  * Host state of the engine (stack limit) is set at each entry, because a reset brings back
  * what it was at the seal.
  *
+ * Time is the thread's CPU time.  The engine's interrupt handler ends a run that is past its limit
+ * by an exception that nothing catches; where the engine does not ask for too long, guard.c cuts
+ * it off.
+ *
  * Out of memory ends a run by a jump: the engine's own recovery from it is full of holes (null
  * dereferences, abort()), and nothing needs unwinding, since the heap is dropped as a whole.
  * The allocator calls engine_abort() at the first refusal; the engine is compiled with abort
- * replaced by it too.  So code that calls the engine keeps what it must not lose in arenas.
+ * replaced by it too.
  *
  * Thread: the isolate's.
  */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdlib.h>
 
-#include "isolate/engine_int.h"
+#include "isolate/action_int.h"
+#include "runtime/metrics.h"
+#include "runtime/watchdog.h"
 
 #define JS_STACK      ((size_t)2 << 20)
 #define STACK_RESERVE ((size_t)256 << 10) /* for our own frames below the engine's */
 #define STACK_LEAST   ((size_t)16 << 10)  /* enough to throw "Maximum call stack size exceeded" */
+#define CUT_AFTER_NS  ((uint64_t)3000000) /* past the limit: the handler had its chance */
 #define TIMEOUT_TEXT  "Function execution timed out (maximum duration: %gs)"
 #define OOM_TEXT      "JavaScript execution ran out of memory (maximum memory usage: %zu MB)"
 
-/* --- abort --- */
+/* --- the watchdog --- */
 
-struct guard {
-	jmp_buf       back;
-	struct guard *outer;
-};
+static _Thread_local struct watch watch;
+static _Thread_local bool         watched;
+static pthread_key_t              watch_key; /* its destructor runs when a thread ends */
+static pthread_once_t             watch_once = PTHREAD_ONCE_INIT;
 
-static _Thread_local struct guard *guard;
-
-void
-engine_abort(void)
+static void
+watch_end_of_thread(void *w)
 {
-	if (guard)
-		longjmp(guard->back, 1);
-	abort();
+	watch_leave(w);
 }
 
-bool
-engine_protect(void (*fn)(void *arg), void *arg)
+static void
+watch_set_up(void)
 {
-	struct guard g = { .outer = guard };
+	guard_install();
+	must(pthread_key_create(&watch_key, watch_end_of_thread) == 0);
+}
 
-	if (setjmp(g.back)) {
-		guard = g.outer;
-		return false;
-	}
-	guard = &g;
-	fn(arg);
-	guard = g.outer;
-	return true;
+static void
+watch_this_thread(void)
+{
+	if (watched)
+		return;
+	must(pthread_once(&watch_once, watch_set_up) == 0);
+	watch_join(&watch, NULL, NULL);
+	must(pthread_setspecific(watch_key, &watch) == 0);
+	watched = true;
 }
 
 /* --- CPU and memory --- */
@@ -64,10 +68,83 @@ end_run(struct run *r, str text)
 		r->uncatchable = text;
 }
 
+str
+limits_time_text(struct arena *a, const struct isolate *iso)
+{
+	return arena_fmt(a, TIMEOUT_TEXT, (double)iso->opts.user_time_ns / 1e9);
+}
+
+str
+limits_memory_text(struct arena *a, const struct isolate *iso)
+{
+	return arena_fmt(a, OOM_TEXT, iso->opts.heap_bytes >> 20);
+}
+
 static void
 end_for_memory(struct engine *en)
 {
 	end_run(en->run, arena_fmt(en->run->arena, OOM_TEXT, en->iso->opts.heap_bytes >> 20));
+}
+
+static uint64_t
+run_cpu_ns(const struct run *r)
+{
+	return os_thread_cpu_ns() - r->cpu_start_ns - r->cpu_paused_ns;
+}
+
+static bool
+wants_to_leave(const struct run *r, uint64_t used_ns)
+{
+	return r->leave_after_ns && used_ns > r->leave_after_ns;
+}
+
+bool
+run_is_over(const struct engine *en)
+{
+	const struct run *r = en->run;
+	uint64_t          used;
+
+	if (!r || r->clock_paused)
+		return false;
+	used = run_cpu_ns(r);
+	return used > r->cpu_limit_ns || wants_to_leave(r, used);
+}
+
+/* The watchdog signals when this run is past its time and the engine has not noticed. */
+static void
+set_alarm(const struct run *r)
+{
+	uint64_t after = r->cpu_limit_ns;
+
+	if (r->leave_after_ns && r->leave_after_ns < after)
+		after = r->leave_after_ns;
+	watch_due(&watch, r->cpu_start_ns + r->cpu_paused_ns + after + CUT_AFTER_NS);
+}
+
+void
+run_leave(struct run *r)
+{
+	r->left = true;
+	end_run(r, S("left"));
+}
+
+/* Leaving beats the timeout: whoever asked for it runs the function again elsewhere. */
+static void
+end_for_time(struct run *r)
+{
+	if (wants_to_leave(r, run_cpu_ns(r)))
+		r->left = true;
+	end_run(r, arena_fmt(r->arena, TIMEOUT_TEXT, (double)r->cpu_limit_ns / 1e9));
+}
+
+/* Its time is the clock's, and whoever waits for it may be gone. */
+static bool
+action_is_over(const struct run *r)
+{
+	const struct action *a = r->action;
+
+	return a && (os_mono_ns(a->en->iso->opts.os) > a->deadline_ns ||
+	    a->req->actions->cancelled(a->req->actions->arg));
 }
 
 static int
@@ -83,22 +160,32 @@ on_interrupt(JSRuntime *rt, void *opaque)
 		return 1;
 	if (heap_oom(en->heap))
 		end_for_memory(en);
-	else if (os_thread_cpu_ns() - r->cpu_start_ns - r->cpu_paused_ns > r->cpu_limit_ns)
-		end_run(r, arena_fmt(r->arena, TIMEOUT_TEXT, (double)r->cpu_limit_ns / 1e9));
+	else if (run_is_over(en) || action_is_over(r))
+		end_for_time(r);
 	return r->terminated;
 }
 
 void
 run_pause_clock(struct run *r)
 {
+	must(!r->clock_paused);
+	r->clock_paused = true;
 	r->cpu_paused_ns -= os_thread_cpu_ns();
+	watch_due(&watch, WATCH_NEVER);
 }
 
 void
 run_resume_clock(struct run *r)
 {
 	r->cpu_paused_ns += os_thread_cpu_ns();
+	r->clock_paused = false;
+	set_alarm(r);
 }
+
+static struct metric run_cuts = METRIC_COUNTER(
+    "fresnel_runs_cut_total", "runs past their time that were cut off inside the engine");
+static struct metric run_ooms = METRIC_COUNTER(
+    "fresnel_runs_out_of_memory_total", "runs that needed more memory than they may use");
 
 str
 run_ended_by(struct engine *en)
@@ -111,10 +198,13 @@ run_ended_by(struct engine *en)
 }
 
 str
-run_broken(struct engine *en)
+run_broken(struct engine *en, enum jump why)
 {
+	metric_add(heap_oom(en->heap) ? &run_ooms : &run_cuts, 1);
 	if (heap_oom(en->heap))
 		end_for_memory(en);
+	else if (why == JUMP_TIME)
+		end_for_time(en->run);
 	else
 		end_run(en->run, S("JavaScript execution failed inside the engine"));
 	return en->run->uncatchable;
@@ -158,8 +248,10 @@ engine_enter(struct engine *en, struct run *r)
 {
 	struct run *before = en->run;
 
+	watch_this_thread();
 	en->run = r;
 	r->cpu_start_ns = os_thread_cpu_ns();
+	set_alarm(r);
 	JS_SetMaxStackSize(en->rt, engine_stack_size());
 	JS_UpdateStackTop(en->rt);
 	return before;
@@ -168,7 +260,15 @@ engine_enter(struct engine *en, struct run *r)
 void
 engine_leave(struct engine *en, struct run *before)
 {
+	watch_due(&watch, WATCH_NEVER);
 	en->run = before;
+}
+
+void
+engine_buffers(void *opaque, bool on)
+{
+	if (opaque) /* else the compiler's */
+		heap_buffers(opaque, on);
 }
 
 /* --- promises and jobs --- */

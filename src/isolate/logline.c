@@ -16,6 +16,17 @@ level_name(enum log_line_level level)
 	return names[level];
 }
 
+bool
+logline_level(str name, enum log_line_level *ret)
+{
+	for (int i = LINE_DEBUG; i <= LINE_LOG; i++)
+		if (str_eq(name, str_z(level_name((enum log_line_level)i)))) {
+			*ret = (enum log_line_level)i;
+			return true;
+		}
+	return false;
+}
+
 void
 loglines_init(struct loglines *l, struct arena *a)
 {

@@ -34,6 +34,8 @@ void loglines_init(struct loglines *l, struct arena *a);
 void loglines_clear(struct loglines *l);
 /* Copies the messages; applies the limits of 32,768 bytes a line and 256 lines. */
 void loglines_add(struct loglines *l, const struct logline *line);
+/* "DEBUG" ...; false: there is no such level. */
+bool logline_level(str name, enum log_line_level *ret);
 /* "[LOG] 'hi' 1", for clients. */
 void logline_pretty(struct buf *b, const struct logline *l);
 /* The structured form of spec 02 section 13. */

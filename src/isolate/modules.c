@@ -11,7 +11,8 @@
  * Thread: the isolate's.  Memory: the image's arena; sources stay in their documents.
  */
 #include "isolate/bytecode.h"
-#include "isolate/engine_int.h"
+#include "isolate/action_int.h"
+#include "isolate/ctx_int.h"
 #include "value/pack.h"
 
 #define COMPONENT_NAME_MAX 64
@@ -240,6 +241,10 @@ fail_load(JSContext *ctx, const struct err *e)
 {
 	struct image *im = engine_of(ctx)->im;
 
+	if (action_of(ctx)) { /* import(): the promise says why */
+		(void)js_throw_text(ctx, JSE_ERROR, e->text);
+		return;
+	}
 	if (im->load_error.st == ST_OK) {
 		im->load_error = err_in(im->arena);
 		err_set_str(&im->load_error, e->st, "ModuleError", arena_str(im->arena, e->text));
@@ -257,7 +262,7 @@ normalize(JSContext *ctx, const char *base, const char *name, void *opaque)
 	char          *ret = NULL;
 
 	(void)opaque;
-	if (!en->im->linking) {
+	if (!en->im->linking && !action_of(ctx)) {
 		JS_ThrowTypeError(ctx, "dynamic module import unsupported");
 		return NULL;
 	}
@@ -299,11 +304,32 @@ read_module(JSContext *ctx, struct module *m, struct err *e)
 		fail_load(ctx, e);
 		return JS_EXCEPTION;
 	}
-	v = JS_ReadObject(ctx, (const uint8_t *)code->bytes, code->n, JS_READ_OBJ_BYTECODE);
+	{
+		UNDO_ON_JUMP(undo_blob, code);
+
+		v = JS_ReadObject(
+		    ctx, (const uint8_t *)code->bytes, code->n, JS_READ_OBJ_BYTECODE);
+	}
 	blob_unref(code);
 	if (!JS_IsException(v))
 		spoil_meta(ctx, JS_VALUE_GET_PTR(v));
 	return v;
+}
+
+/* import() in an action: what it started with is over, so it reads what is there now. */
+static status
+fetch_now(struct engine *en, str path, struct module **ret, struct err *e)
+{
+	const struct run_request *req = en->run->req;
+	status                    st;
+
+	if (!en->run->action)
+		return fetch(en, path, ret, e);
+	en->run->txn = req->import_txn(req->import_arg);
+	st = fetch(en, path, ret, e);
+	txn_free(en->run->txn);
+	en->run->txn = NULL;
+	return st;
 }
 
 static JSModuleDef *
@@ -313,9 +339,10 @@ load(JSContext *ctx, const char *specifier, void *opaque)
 	struct err     e = err_in(en->im->arena);
 	struct module *m;
 	JSValue        v;
+	str            path = str_from(str_z(specifier), sizeof SPECIFIER_PREFIX - 1);
 
 	(void)opaque;
-	if (fetch(en, str_from(str_z(specifier), sizeof SPECIFIER_PREFIX - 1), &m, &e) != ST_OK) {
+	if (fetch_now(en, path, &m, &e) != ST_OK) {
 		fail_load(ctx, &e);
 		return NULL;
 	}
@@ -348,6 +375,43 @@ modules_install(struct engine *en)
 	JS_SetModuleLoaderFunc(en->rt, normalize, load, NULL);
 }
 
+/* --- for engines elsewhere (remote.c) --- */
+
+static status
+request(struct engine *en, str base, str name, struct module **ret, struct err *e)
+{
+	struct buf b;
+	str        path = name;
+	status     st = ST_OK;
+
+	buf_init(&b, 1 << 16);
+	if (base.n) {
+		st = resolve(base, name, &b, e);
+		path = arena_str(en->im->arena, buf_str(&b));
+	}
+	buf_clear(&b);
+	if (st == ST_OK)
+		st = check_path(path, e);
+	if (st != ST_OK)
+		return st;
+	*ret = module_by_specifier(en,
+	    arena_fmt(en->im->arena, SPECIFIER_PREFIX "%.*s", STR_ARG(path)));
+	return *ret && (*ret)->source.p ? ST_OK : fetch(en, path, ret, e);
+}
+
+struct module *
+module_request(struct engine *en, str base, str name)
+{
+	struct module *m;
+	struct err     e = err_in(en->im->arena);
+
+	if (request(en, base, name, &m, &e) == ST_OK)
+		return m;
+	if (en->im->load_error.st == ST_OK)
+		en->im->load_error = e;
+	return NULL;
+}
+
 /* --- importing --- */
 
 status
@@ -359,8 +423,8 @@ err_copy(struct err *e, const struct err *from)
 	return from->st;
 }
 
-static status
-take_load_error(struct image *im, str *ret_error, struct err *e)
+status
+module_load_error(struct image *im, str *ret_error, struct err *e)
 {
 	struct err *le = &im->load_error;
 
@@ -378,7 +442,7 @@ take_exception(struct engine *en, JSValue thrown, str *ret_error, struct err *e)
 
 	if (en->im->load_error.st != ST_OK) {
 		JS_FreeValue(en->ctx, thrown);
-		return take_load_error(en->im, ret_error, e);
+		return module_load_error(en->im, ret_error, e);
 	}
 	if (ended.p)
 		*ret_error = arena_fmt(en->im->arena, "%.*s\n", STR_ARG(ended));
@@ -442,7 +506,7 @@ module_import(struct engine *en, str path, str *ret_error, struct err *e)
 	st = fetch(en, path, &m, &why);
 	if (st != ST_OK) {
 		im->load_error = why;
-		return take_load_error(im, ret_error, e);
+		return module_load_error(im, ret_error, e);
 	}
 	im->linking = true;
 	st = evaluate(en, m, ret_error, e);

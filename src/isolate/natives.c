@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "isolate/engine_int.h"
+#include "isolate/guard.h"
 #include "isolate/natives_int.h"
 
 bool
@@ -58,10 +59,25 @@ import_ms(struct engine *en)
 	return val_kind(ns) == VAL_INT64 ? (double)(val_int64(ns) / 1000000) : 0;
 }
 
+/* Section 3.3: without a recorded configuration there is no origin. */
+static bool
+performance_ok(JSContext *ctx)
+{
+	struct engine *en = engine_of(ctx);
+
+	if (en->import || en->im->config)
+		return true;
+	js_throw_text(
+	    ctx, JSE_ERROR, S("The Performance API is not supported in this module"));
+	return false;
+}
+
 static JSValue
 native_time_origin(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
 	(void)this_val, (void)argc, (void)argv, (void)magic;
+	if (!performance_ok(ctx))
+		return JS_EXCEPTION;
 	return JS_NewNumber(ctx, import_ms(engine_of(ctx)));
 }
 
@@ -74,6 +90,8 @@ native_performance_now(JSContext *ctx, JSValueConst this_val, int argc, JSValueC
 	double         ms = 0;
 
 	(void)this_val, (void)argc, (void)argv, (void)magic;
+	if (!performance_ok(ctx))
+		return JS_EXCEPTION;
 	if (en->phase == PHASE_EXECUTE && en->run && en->run->req) {
 		ms = run_now_ms(en); /* notes that time was observed */
 		if (en->run->req->kind != UDF_QUERY)
@@ -104,6 +122,24 @@ native_random_bytes(JSContext *ctx, JSValueConst this_val, int argc, JSValueCons
 	return JS_UNDEFINED;
 }
 
+/* --- the async value, which promise reactions carry along --- */
+
+static JSValue
+native_async_value(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
+{
+	(void)this_val, (void)argc, (void)argv, (void)magic;
+	return JS_GetAsyncValue(ctx);
+}
+
+static JSValue
+native_set_async_value(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+    int magic)
+{
+	(void)this_val, (void)magic;
+	JS_SetAsyncValue(ctx, JS_DupValue(ctx, js_arg(argc, argv, 0)));
+	return JS_UNDEFINED;
+}
+
 /* --- variables --- */
 
 static JSValue
@@ -115,6 +151,7 @@ native_env(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 	bool          found;
 	str           name, value;
 
+	UNDO_ON_JUMP(undo_arena, a);
 	(void)this_val, (void)magic;
 	if (js_to_str(ctx, js_arg(argc, argv, 0), a, &name)) {
 		if (run_env_var(engine_of(ctx), name, &found, &value, &e) != ST_OK)
@@ -139,6 +176,7 @@ native_refusal(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *ar
 	if (!what)
 		return JS_EXCEPTION;
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	if (engine_of(ctx)->env == ENV_UDF)
 		buf_fmt(&b,
 		    "Can't use %s in queries and mutations. Please consider using an action. See "
@@ -221,8 +259,10 @@ native_log(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, 
 	must(log_level(level, &line.level));
 	JS_FreeCString(ctx, level);
 	a = arena_new();
+	UNDO_ON_JUMP(undo_arena, a);
 	if (read_messages(ctx, js_arg(argc, argv, 1), a, &line)) {
-		line.timestamp_ms = (uint64_t)r->now_ms;
+		line.timestamp_ms =
+		    (uint64_t)(r->action ? real_ms(engine_of(ctx)) : r->now_ms);
 		loglines_add(&r->res->logs, &line);
 	}
 	arena_free(a);
@@ -237,13 +277,21 @@ natives_install(struct engine *en, JSValueConst global)
 		{ "timeOrigin", 0, native_time_origin, 0 },
 		{ "performanceNow", 0, native_performance_now, 0 },
 		{ "random", 0, native_random, 0 }, { "randomBytes", 1, native_random_bytes, 0 },
+		{ "asyncValue", 0, native_async_value, 0 },
+		{ "setAsyncValue", 1, native_set_async_value, 0 },
 		{ "env", 1, native_env, 0 }, { "refusal", 1, native_refusal, 0 },
 		{ "uncatchable", 1, native_uncatchable, 0 }, { "log", 2, native_log, 0 },
+		{ "provideFiles", 2, ctx_provide_files, 0 },
+		{ "provideWasm", 1, wasm_provide, 0 },
 	};
 	JSValue host = JS_NewObject(en->ctx);
 
 	must(js_methods(en->ctx, host, methods, COUNT_OF(methods), true) &&
 	    js_methods(en->ctx, host, natives_text, natives_text_count, true) &&
-	    js_methods(en->ctx, host, natives_crypto, natives_crypto_count, true));
+	    js_methods(en->ctx, host, natives_encoding, natives_encoding_count, true) &&
+	    js_methods(en->ctx, host, natives_async, natives_async_count, true) &&
+	    js_methods(en->ctx, host, natives_crypto, natives_crypto_count, true) &&
+	    natives_intl_install(en->ctx, host));
+	en->natives = JS_DupValue(en->ctx, host);
 	must(JS_DefinePropertyValueStr(en->ctx, global, "__host", host, JS_PROP_C_W_E) >= 0);
 }

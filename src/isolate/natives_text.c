@@ -5,6 +5,7 @@
  *
  * Thread: the isolate's.
  */
+#include "isolate/guard.h"
 #include "isolate/natives_int.h"
 
 #define REPLACEMENT S("\xef\xbf\xbd")
@@ -62,6 +63,7 @@ decode_utf8(JSContext *ctx, str in, bool fatal)
 	if (fatal)
 		return invalid_data(ctx);
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	while (in.n) {
 		bool   ok, cut;
 		size_t n = utf8_step((const uint8_t *)in.p, in.n, &ok, &cut);
@@ -119,6 +121,7 @@ decode_utf16(JSContext *ctx, str in, bool big, bool fatal)
 	bool      bad = in.n % 2;
 	JSValue   ret;
 
+	UNDO_ON_JUMP(undo_mem, &units);
 	for (size_t i = 0; i < n; i++) {
 		uint16_t u = unit_at(in, i, big);
 
@@ -185,6 +188,7 @@ decode_latin1(JSContext *ctx, str in)
 	uint16_t *units = mem_alloc((in.n + 1) * sizeof *units);
 	JSValue   ret;
 
+	UNDO_ON_JUMP(undo_mem, &units);
 	for (size_t i = 0; i < in.n; i++) {
 		uint8_t c = (uint8_t)in.p[i];
 
@@ -261,6 +265,7 @@ utf8_of(JSContext *ctx, JSValueConst v, size_t *ret_n)
 		return NULL;
 	copy = mem_alloc(*ret_n + 1);
 	memcpy(copy, text, *ret_n);
+	UNDO_ON_JUMP(undo_mem, &copy);
 	JS_FreeCString(ctx, text);
 	for (size_t i = 0; i + 2 < *ret_n; i++)
 		if ((uint8_t)copy[i] == 0xed && (uint8_t)copy[i + 1] >= 0xa0)
@@ -275,6 +280,7 @@ native_encode(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *arg
 	char   *bytes = utf8_of(ctx, js_arg(argc, argv, 0), &n);
 	JSValue ret;
 
+	UNDO_ON_JUMP(undo_mem, &bytes);
 	(void)this_val, (void)magic;
 	if (!bytes)
 		return JS_EXCEPTION;
@@ -289,10 +295,12 @@ native_encode_into(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst
 {
 	size_t   n, room, units = 0, at = 0;
 	char    *bytes = utf8_of(ctx, js_arg(argc, argv, 0), &n);
-	uint8_t *out = bytes ? JS_GetUint8Array(ctx, &room, js_arg(argc, argv, 1)) : NULL;
+	uint8_t *out;
 	JSValue  pair[2];
 
+	UNDO_ON_JUMP(undo_mem, &bytes);
 	(void)this_val, (void)magic;
+	out = bytes ? JS_GetUint8Array(ctx, &room, js_arg(argc, argv, 1)) : NULL;
 	if (!bytes || (!out && JS_HasException(ctx))) {
 		mem_free(bytes);
 		return JS_EXCEPTION;
@@ -308,9 +316,29 @@ native_encode_into(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst
 		units += size == 4 ? 2 : 1;
 	}
 	mem_free(bytes);
+	bytes = NULL;
 	pair[0] = JS_NewInt64(ctx, (int64_t)units);
 	pair[1] = JS_NewInt64(ctx, (int64_t)at);
 	return JS_NewArrayFrom(ctx, 2, pair);
+}
+
+/* find(bytes, wanted, from): where `wanted` begins, or -1. */
+static JSValue
+native_find(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
+{
+	str         in, wanted;
+	int64_t     from;
+	const char *at;
+
+	(void)this_val, (void)magic;
+	if (JS_ToInt64(ctx, &from, js_arg(argc, argv, 2)) < 0 ||
+	    !js_bytes(ctx, js_arg(argc, argv, 0), &in) ||
+	    !js_bytes(ctx, js_arg(argc, argv, 1), &wanted))
+		return JS_EXCEPTION;
+	if (from < 0 || (size_t)from > in.n)
+		return JS_NewInt32(ctx, -1);
+	at = memmem(in.p + from, in.n - (size_t)from, wanted.p, wanted.n);
+	return JS_NewInt64(ctx, at ? at - in.p : -1);
 }
 
 const struct method natives_text[] = {
@@ -318,5 +346,6 @@ const struct method natives_text[] = {
 	{ "encodeInto", 2, native_encode_into, 0 },
 	{ "decode", 3, native_decode, 0 },
 	{ "incompleteTail", 2, native_tail, 0 },
+	{ "find", 3, native_find, 0 },
 };
 const size_t natives_text_count = COUNT_OF(natives_text);

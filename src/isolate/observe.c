@@ -160,6 +160,17 @@ observe(struct image *im, str name, struct val key, bool found, str value)
 	vec_push(&im->vars, v);
 }
 
+/* Actions know the variables of the moment they started in. */
+static void
+from_start(const struct run_request *req, str name, bool *ret_found, str *ret)
+{
+	*ret_found = false;
+	for (size_t i = 0; i < req->nvars && !*ret_found; i++) {
+		*ret_found = str_eq(req->vars[i].name, name);
+		*ret = req->vars[i].value;
+	}
+}
+
 status
 run_env_var(struct engine *en, str name, bool *ret_found, str *ret, struct err *e)
 {
@@ -170,6 +181,10 @@ run_env_var(struct engine *en, str name, bool *ret_found, str *ret, struct err *
 	TRY(check_name(name, e));
 	if (en->import)
 		return from_import_env(en, name, ret_found, ret, e);
+	if (en->run->action) {
+		from_start(en->run->req, name, ret_found, ret);
+		return ST_OK;
+	}
 	pack_init(&p);
 	p.trusted = true;
 	pack_str(&p, name);

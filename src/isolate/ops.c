@@ -93,11 +93,36 @@ op_cancel_job(struct engine *en, str id, struct err *e)
 }
 
 status
-op_storage(struct engine *en, struct err *e)
+op_storage(struct engine *en, const struct storage_call *c, struct buf *ret_json, struct err *e)
 {
-	(void)en;
-	return err_set(e, ST_BAD_REQUEST, "FeatureUnavailable",
-	    "File storage is not available on this server yet.");
+	const struct run_host *host = en->run->req->host;
+
+	if (c->op != STORAGE_GET_URL && c->op != STORAGE_GET_METADATA)
+		TRY(check_can_write(en, "storage", e));
+	if (!host || !host->storage)
+		return err_set(e, ST_BAD_REQUEST, "FeatureUnavailable",
+		    "File storage is not available here.");
+	return host->storage(host->arg, c, ret_json, e);
+}
+
+status
+op_sign_jwt(struct engine *en, const struct json *args, struct buf *ret_json, struct err *e)
+{
+	const struct run_host *host = en->run->req->host;
+	const struct json     *claims = json_get(args, "claims");
+	double                 seconds;
+
+	TRY(check_can_write(en, "auth.signJwt", e));
+	if (!host || !host->sign_jwt)
+		return err_set(e, ST_BAD_REQUEST, "FeatureUnavailable",
+		    "Tokens are not signed here.");
+	if (!json_get_num(args, "expiresInSeconds", &seconds))
+		return err_set(e, ST_BAD_REQUEST, "InvalidArgument",
+		    "Invalid argument `expiresInSeconds` for `auth.signJwt`: expected a number");
+	buf_add_byte(ret_json, '"'); /* nothing in a token needs an escape */
+	TRY(host->sign_jwt(host->arg, json_is_null(claims) ? NULL : claims, seconds, ret_json, e));
+	buf_add_byte(ret_json, '"');
+	return ST_OK;
 }
 
 /* --- pages --- */

@@ -101,29 +101,35 @@ is_kind(const struct exported *x, enum udf_kind k)
 	return false;
 }
 
-/* The checks of section 2.1's second table. */
+/* The texts of section 2.1's second table. */
+static void
+refuse(struct call *c)
+{
+	str module = c->req->module, name = c->req->function;
+
+	if (!c->x)
+		fail_fmt(c, "Couldn't find \"%.*s\" in module \"%.*s\".", STR_ARG(name),
+		    STR_ARG(module));
+	else if (c->x->is_query || c->x->is_mutation)
+		fail_fmt(c, "Function %.*s:%.*s is registered as a %s but is being run as a %s.",
+		    STR_ARG(module), STR_ARG(name), c->x->is_query ? "query" : "mutation",
+		    kind_lower(c->req->kind));
+	else
+		fail_fmt(c, "Function %.*s:%.*s is neither a query or mutation. Did you forget to "
+		            "wrap it with `query` or `mutation`?", STR_ARG(module), STR_ARG(name));
+}
+
 static bool
 find_export(struct call *c)
 {
 	const struct image *im = c->en->im;
-	str                 module = c->req->module, name = c->req->function;
 
 	for (size_t i = 0; i < im->exports.n && !c->x; i++)
-		if (str_eq(im->exports.v[i].name, name))
+		if (str_eq(im->exports.v[i].name, c->req->function))
 			c->x = &im->exports.v[i];
-	if (!c->x) {
-		fail_fmt(c, "Couldn't find \"%.*s\" in module \"%.*s\".", STR_ARG(name),
-		    STR_ARG(module));
-	} else if (is_kind(c->x, c->req->kind)) {
+	if (c->x && is_kind(c->x, c->req->kind))
 		return true;
-	} else if (c->x->is_query || c->x->is_mutation) {
-		fail_fmt(c, "Function %.*s:%.*s is registered as a %s but is being run as a %s.",
-		    STR_ARG(module), STR_ARG(name), c->x->is_query ? "query" : "mutation",
-		    kind_lower(c->req->kind));
-	} else {
-		fail_fmt(c, "Function %.*s:%.*s is neither a query or mutation. Did you forget to "
-		            "wrap it with `query` or `mutation`?", STR_ARG(module), STR_ARG(name));
-	}
+	refuse(c);
 	return false;
 }
 
@@ -160,6 +166,7 @@ call_helper(struct call *c)
 	if (JS_IsException(fn))
 		return fn;
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	vjson_write(&b, c->req->args, VJSON_ENCODED);
 	if (c->req->kind == UDF_ACTION)
 		args[n++] = JS_NewString(ctx, "dummy_request_id");
@@ -241,20 +248,14 @@ accept_value(struct call *c, JSValueConst v)
 }
 
 static void
-accept_json(struct call *c, JSValueConst v)
+accept_text(struct call *c, str text)
 {
 	struct err   e = err_in(c->req->arena);
-	str          m = c->req->module, f = c->req->function, text = S("null");
+	str          m = c->req->module, f = c->req->function;
 	struct json *j;
 	struct pack  p;
 	struct val   out;
 
-	if (JS_IsString(v) && !js_to_str(c->en->ctx, v, c->req->arena, &text)) {
-		fail_exception(c);
-		return;
-	}
-	if (!JS_IsString(v))
-		text = S("undefined");
 	if (json_parse(c->req->arena, text, &j, &e) != ST_OK) {
 		fail_fmt(c, "Function %.*s:%.*s failed. Could not parse return value as json: %.*s",
 		    STR_ARG(m), STR_ARG(f), STR_ARG(e.text));
@@ -268,6 +269,17 @@ accept_json(struct call *c, JSValueConst v)
 	else
 		accept(c, out);
 	pack_clear(&p);
+}
+
+static void
+accept_json(struct call *c, JSValueConst v)
+{
+	str text = S("undefined");
+
+	if (JS_IsString(v) && !js_to_str(c->en->ctx, v, c->req->arena, &text))
+		fail_exception(c);
+	else
+		accept_text(c, text);
 }
 
 static void
@@ -294,7 +306,7 @@ settle(struct call *c, JSValue result)
 		accept_json(c, result);
 }
 
-/* Runs inside engine_protect(). */
+/* Runs inside guard_call(). */
 static void
 run_main(void *arg)
 {
@@ -343,25 +355,38 @@ static status
 run_in(struct engine *en, const struct run_request *req, struct run_result *ret, struct err *e)
 {
 	struct run  r = { .req = req, .res = ret, .arena = req->arena, .txn = req->txn,
-		 .cpu_limit_ns = en->iso->opts.user_time_ns };
+		 .cpu_limit_ns = en->iso->opts.user_time_ns,
+		 .leave_after_ns = req->leave_after_ns };
 	struct call c = { .en = en, .req = req, .ret = ret };
-	bool        whole;
+	enum jump   why;
 
 	run_seed(&r, req->seed);
 	r.now_ms = (double)(req->now_ns / 1000000);
 	replay_logs(en->im, ret, req->now_ns);
 	en->phase = PHASE_EXECUTE;
 	engine_enter(en, &r);
-	whole = engine_protect(run_main, &c);
-	if (!whole)
-		fail_text(&c, run_broken(en));
+	why = guard_call(en, run_main, &c);
+	if (why != JUMP_NONE)
+		fail_text(&c, run_broken(en, why));
+	ret->left = r.left;
 	ret->user_ns = os_thread_cpu_ns() - r.cpu_start_ns - r.cpu_paused_ns;
 	engine_leave(en, NULL);
-	if (en->im->sealed && whole)
-		engine_reset(en);
-	else
-		image_drop(en->iso, en);
+	image_give(en, why != JUMP_ABORT || heap_oom(en->heap));
 	return r.fatal.st == ST_OK ? ST_OK : err_copy(e, &r.fatal);
+}
+
+/* --- for engines elsewhere (remote.c) --- */
+
+void
+run_refuse(const struct run_request *req, struct run_result *ret, const struct exported *x)
+{
+	refuse(&(struct call){ .req = req, .ret = ret, .x = x });
+}
+
+void
+run_take_json(const struct run_request *req, struct run_result *ret, str text)
+{
+	accept_text(&(struct call){ .req = req, .ret = ret }, text);
 }
 
 status
@@ -382,6 +407,7 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 	TRY(image_get(iso, req, &en, &error, e));
 	if (!en) {
 		ret->error = error;
+		ret->left = error.p == image_left.p;
 		return ST_OK;
 	}
 	return run_in(en, req, ret, e);

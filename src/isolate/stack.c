@@ -182,6 +182,7 @@ mapped_stack(JSContext *ctx, JSValue raw)
 	if (!p)
 		return JS_EXCEPTION;
 	buf_init(&b, STACK_TEXT_MAX);
+	UNDO_ON_JUMP(undo_buf, &b);
 	frames_write(engine_of(ctx), str_of(p, n), &b);
 	JS_FreeCString(ctx, p);
 	ret = JS_NewStringLen(ctx, b.p ? b.p : "", b.n ? b.n - 1 : 0);

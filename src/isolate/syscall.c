@@ -10,6 +10,7 @@
  *
  * Thread: the isolate's.  Memory: the run's arena.
  */
+#include "isolate/action_int.h"
 #include "isolate/syscall_int.h"
 
 #define RESULT_MAX ((size_t)64 << 20)
@@ -119,13 +120,21 @@ find(str name, bool async)
 	    find_in(syscalls_host_sync, syscalls_host_sync_count, name);
 }
 
+/* True in both phases of actions and HTTP actions. */
+static bool
+run_of_action(const struct engine *en)
+{
+	return en->env == ENV_UDF && en->run && en->run->req &&
+	    en->run->req->kind >= UDF_ACTION;
+}
+
 /* Operations that module evaluation may not use (section 1.10). */
 static status
 refuse_at_import(struct engine *en, str name, struct err *e)
 {
 	const char *where = "at import time", *code = "NoSyscallDuringImport";
 
-	if (en->env == ENV_UDF)
+	if (en->env == ENV_UDF && !run_of_action(en))
 		return err_set(e, ST_BAD_REQUEST, "NoDbDuringImport",
 		    "Can't use database at import time");
 	if (en->env == ENV_SCHEMA) {
@@ -145,16 +154,20 @@ refuse_at_import(struct engine *en, str name, struct err *e)
 static bool
 executing(const struct engine *en)
 {
-	return en->run && en->run->txn && en->phase == PHASE_EXECUTE;
+	return en->run && (en->run->txn || en->run->action) && en->phase == PHASE_EXECUTE;
 }
 
-static status
-perform(struct engine *en, str name, str text, bool async, struct buf *out, struct err *e)
+status
+syscall_perform(struct engine *en, str name, str text, bool async, struct buf *out, struct err *e)
 {
 	syscall_fn  *fn = find(name, async);
 	struct json *args;
 	status       st;
 
+	if (run_of_action(en) && async) /* else it went to the host */
+		return refuse_at_import(en, name, e);
+	if (run_of_action(en) && !str_eq(name, S("1.0/componentArgument")))
+		fn = NULL;
 	if (!fn && async)
 		return err_set(e, ST_BAD_REQUEST, "UnknownAsyncOperation",
 		    "Unknown async operation %.*s", STR_ARG(name));
@@ -186,11 +199,13 @@ perform_js(JSContext *ctx, JSValueConst name, JSValueConst text, bool async)
 	if (executing(en) && !ctx_run(ctx)) /* the arena is full */
 		return JS_EXCEPTION;
 	buf_init(&out, RESULT_MAX);
+	UNDO_ON_JUMP(undo_buf, &out);
+	UNDO_ON_JUMP(undo_arena, own);
 	if (js_to_str(ctx, name, a, &n) && js_to_str(ctx, text, a, &t)) {
 		if (!str_utf8_valid(t))
 			err_set(&e, ST_BAD_REQUEST, "SyscallArgsInvalidJson",
 			    "Received invalid json: lone surrogate in a string");
-		else if (perform(en, n, t, async, &out, &e) == ST_OK && !buf_ok(&out))
+		else if (syscall_perform(en, n, t, async, &out, &e) == ST_OK && !buf_ok(&out))
 			err_set(&e, ST_BAD_REQUEST, "SyscallResultTooLarge",
 			    "The result of %.*s is larger than %zu bytes", STR_ARG(n), RESULT_MAX);
 		ret = e.st == ST_OK ? js_from_str(ctx, buf_str(&out)) : js_throw_err(ctx, &e);
@@ -248,12 +263,14 @@ convex_async_syscall(JSContext *ctx, JSValueConst this_val, int argc, JSValueCon
 	(void)this_val, (void)magic;
 	if (argc != 2)
 		return wrong_arity(ctx, "asyncSyscall");
-	if (en->env == ENV_UDF && en->phase == PHASE_IMPORT)
+	if (action_of(ctx))
+		return js_promise_of(ctx, async_syscall(ctx, argv[0], argv[1]));
+	if (en->env == ENV_UDF && en->phase == PHASE_IMPORT && !run_of_action(en))
 		return defer(ctx, argv);
 	return js_promise_of(ctx, perform_js(ctx, argv[0], argv[1], true));
 }
 
-/* jsSyscall(name, args): all that exist need an action. */
+/* jsSyscall(name, args) before the prelude puts its own in this place. */
 static JSValue
 convex_js_syscall(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {

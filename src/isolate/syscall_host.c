@@ -3,6 +3,7 @@
  * Thread: the isolate's.  Memory: the run's arena.
  */
 #include "base/enc.h"
+#include "isolate/engine_int.h"
 #include "isolate/syscall_int.h"
 
 /* --- calls --- */
@@ -156,19 +157,81 @@ snapshot_ts_call(struct engine *en, const struct json *args, struct buf *out, st
 
 /* --- the rest --- */
 
+/* --- files --- */
+
+/* An operation on the file that `storageId` names. */
 static status
-storage(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+of_file(struct engine *en, const struct json *args, enum storage_op op, const char *method,
+    struct buf *out, struct err *e)
 {
-	(void)args, (void)out;
-	return op_storage(en, e);
+	struct storage_call c = { .op = op };
+	status              st;
+
+	TRY(syscall_str(args, "storageId", method, &c.id, e));
+	st = op_storage(en, &c, out, e);
+	if (st != ST_OK && e && str_eq(e->code, S("InvalidArgument")))
+		return syscall_bad(e, "storageId", method);
+	return st;
+}
+
+static status
+storage_get_url(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	return of_file(en, args, STORAGE_GET_URL, "storage.getUrl", out, e);
+}
+
+static status
+storage_get_metadata(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	return of_file(en, args, STORAGE_GET_METADATA, "storage.getMetadata", out, e);
+}
+
+static status
+storage_delete(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	return of_file(en, args, STORAGE_DELETE, "storage.delete", out, e);
+}
+
+static status
+storage_get(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	return of_file(en, args, STORAGE_GET, "storage.get", out, e);
+}
+
+static status
+storage_upload_url(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	(void)args;
+	return op_storage(en, &(struct storage_call){ .op = STORAGE_GENERATE_UPLOAD_URL }, out, e);
+}
+
+static status
+storage_store(struct engine *en, const struct json *args, struct buf *out, struct err *e)
+{
+	struct storage_call c = { .op = STORAGE_STORE };
+	struct buf          blob;
+	status              st;
+	str                 text;
+
+	TRY(syscall_str(args, "blob", "storage.store", &text, e));
+	TRY(syscall_opt_str(args, "contentType", "storage.store", &c.content_type, e));
+	TRY(syscall_opt_str(args, "sha256", "storage.store", &c.sha256, e));
+	buf_init(&blob, BUF_MAX_DEFAULT);
+	if (dec_base64(&blob, text)) {
+		c.blob = buf_str(&blob);
+		st = op_storage(en, &c, out, e);
+	} else {
+		err_set(e, ST_BAD_REQUEST, "InvalidArgument", "expected base64");
+		st = syscall_bad(e, "blob", "storage.store");
+	}
+	buf_clear(&blob);
+	return st;
 }
 
 static status
 sign_jwt(struct engine *en, const struct json *args, struct buf *out, struct err *e)
 {
-	(void)en, (void)args, (void)out;
-	return err_set(e, ST_BAD_REQUEST, "FeatureUnavailable",
-	    "signJwt() is not available on this server yet.");
+	return op_sign_jwt(en, args, out, e);
 }
 
 /* Accepted and dropped: nothing here reads audit logs. */
@@ -184,7 +247,7 @@ static status
 component_argument(struct engine *en, const struct json *args, struct buf *out, struct err *e)
 {
 	(void)args;
-	if (uid_is_zero(txn_component(en->run->txn)))
+	if (uid_is_zero(en->im->component))
 		return err_set(e, ST_BAD_REQUEST, "NoComponentArgs",
 		    "Component arguments are not available within the app");
 	buf_addz(out, "{}");
@@ -213,12 +276,12 @@ const struct syscall syscalls_host_async[] = {
 	{ "1.0/schedule", schedule },
 	{ "1.0/cancel_job", cancel_job },
 	{ "1.0/getUserIdentity", get_user_identity },
-	{ "1.0/storageGetUrl", storage },
-	{ "1.0/storageGetMetadata", storage },
-	{ "1.0/storageGenerateUploadUrl", storage },
-	{ "1.0/storageDelete", storage },
-	{ "1.0/storageStore", storage },
-	{ "1.0/storageGet", storage },
+	{ "1.0/storageGetUrl", storage_get_url },
+	{ "1.0/storageGetMetadata", storage_get_metadata },
+	{ "1.0/storageGenerateUploadUrl", storage_upload_url },
+	{ "1.0/storageDelete", storage_delete },
+	{ "1.0/storageStore", storage_store },
+	{ "1.0/storageGet", storage_get },
 	{ "1.0/createFunctionHandle", create_handle },
 	{ "1.0/getFunctionMetadata", function_metadata },
 	{ "1.0/getDeploymentMetadata", deployment_metadata },

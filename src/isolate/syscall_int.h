@@ -23,6 +23,11 @@ extern const size_t         syscalls_db_sync_count, syscalls_db_async_count;
 extern const struct syscall syscalls_host_sync[], syscalls_host_async[];
 extern const size_t         syscalls_host_sync_count, syscalls_host_async_count;
 
+/* Any of them by its name; its phase and environment are the engine's, which needs no heap.  `text`
+ * is valid UTF-8.  Deterministic errors are the caller's exceptions. */
+NODISCARD status syscall_perform(struct engine *en, str name, str text, bool async,
+    struct buf *out, struct err *e);
+
 /* A string member; else "Invalid arguments for `method`: missing field `key`". */
 NODISCARD status syscall_str(const struct json *args, const char *key, const char *method,
     str *ret, struct err *e);

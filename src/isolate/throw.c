@@ -186,6 +186,7 @@ wrap_text(JSContext *ctx, const char *before, JSValue v, const char *after)
 	if (!text)
 		return JS_EXCEPTION;
 	buf_init(&b, TEXT_MAX);
+	UNDO_ON_JUMP(undo_buf, &b);
 	buf_fmt(&b, "%s%s%s", before, text, after);
 	JS_FreeCString(ctx, text);
 	ret = js_from_str(ctx, buf_str(&b));

@@ -148,6 +148,12 @@ error_message(struct engine *en, JSValueConst thrown, struct arena *a)
 		if (!js_text_of(en->ctx, thrown, "message", a, &message))
 			message = STR_EMPTY;
 	}
+	return error_text(a, name, message);
+}
+
+str
+error_text(struct arena *a, str name, str message)
+{
 	message = str_utf8_cut(message, MESSAGE_MAX);
 	if (name.n && message.n)
 		return arena_fmt(a, "Uncaught %.*s: %.*s", STR_ARG(name), STR_ARG(message));
@@ -249,6 +255,7 @@ error_describe(struct engine *en, JSValueConst thrown, struct arena *a, str *ret
 	str        stack, data;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
+	UNDO_ON_JUMP(undo_buf, &b);
 	if (convex_data(en, thrown, a, &data, &e))
 		buf_add(&b, error_message(en, thrown, a));
 	else if (str_eq(e.code, S("NotConvertible"))) /* what the npm helper throws in its place */

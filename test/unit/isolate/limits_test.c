@@ -7,6 +7,12 @@
 #define TIMEOUT "! Function execution timed out (maximum duration: 0.1s)"
 #define OOM     "! JavaScript execution ran out of memory (maximum memory usage: 64 MB)"
 
+#ifdef FRESNEL_SANITIZE
+#define SMALL_STACK ((size_t)3 << 20) /* a sanitizer keeps things of its own there */
+#else
+#define SMALL_STACK ((size_t)1 << 20)
+#endif
+
 static void
 open_quick(struct world *w)
 {
@@ -171,7 +177,7 @@ TEST(stack_of_a_small_thread)
 	pthread_t      t;
 
 	CHECK_EQ(pthread_attr_init(&attr), 0);
-	CHECK_EQ(pthread_attr_setstacksize(&attr, (size_t)1 << 20), 0);
+	CHECK_EQ(pthread_attr_setstacksize(&attr, SMALL_STACK), 0);
 	CHECK_EQ(pthread_create(&t, &attr, small_thread, NULL), 0);
 	CHECK_EQ(pthread_join(t, NULL), 0);
 	pthread_attr_destroy(&attr);

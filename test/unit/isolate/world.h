@@ -10,14 +10,21 @@
 #include "isolate/isolate.h"
 #include "value/vjson.h"
 
+/* Runs a function by other means than the isolate's engine; as isolate_run(). */
+typedef status world_engine(void *arg, struct isolate *iso, const struct run_request *q,
+    struct run_result *ret, struct err *e);
+
 struct world {
 	struct db      *db;
 	struct isolate *iso;
 	struct arena   *arena;  /* results of the last run */
 	uint64_t        now_ns, runs;
 	bool            syscalls; /* call through the npm helpers' contract */
+	uint64_t        leave_after_ns;
 	struct run_result res;
 	struct run_host  host;
+	world_engine    *elsewhere; /* NULL: isolate_run() */
+	void            *elsewhere_arg;
 };
 
 /* The smallest registered functions; convex/server's own come as bundles elsewhere. */
@@ -165,6 +172,7 @@ world_run_in(struct world *w, struct txn *t, enum udf_kind kind, const char *mod
 		.journal = { NULL, 0 },
 		.now_ns = w->now_ns,
 		.force_syscalls = w->syscalls,
+		.leave_after_ns = w->leave_after_ns,
 		.instance_name = S("test"),
 		.client_ip = { NULL, 0 },
 		.client_user_agent = { NULL, 0 } };
@@ -177,7 +185,8 @@ world_run_in(struct world *w, struct txn *t, enum udf_kind kind, const char *mod
 	q.arena = w->arena;
 	memset(q.seed, (int)++w->runs, sizeof q.seed);
 	assert_int_equal(vjson_parse(w->arena, str_z(args), VJSON_PLAIN, &q.args, e), ST_OK);
-	st = isolate_run(w->iso, &q, &w->res, e);
+	st = w->elsewhere ? w->elsewhere(w->elsewhere_arg, w->iso, &q, &w->res, e) :
+	    isolate_run(w->iso, &q, &w->res, e);
 	if (own && kind == UDF_MUTATION && st == ST_OK && w->res.ok)
 		world_commit(own);
 	else if (own)

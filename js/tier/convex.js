@@ -1,0 +1,53 @@
+// Convex.syscall and Convex.asyncSyscall (spec 04 section 1.1): performed by the server.  In queries
+// and mutations an asynchronous one has its answer at once; what module evaluation issues waits
+// until the run executes.  Convex.jsSyscall is the prelude's.
+const { apply } = Reflect;
+const { parse } = JSON;
+const { then } = Promise.prototype;
+const { isWellFormed } = String.prototype;
+const NativePromise = Promise;
+const NativeError = Error;
+
+export function newConvex(bridge, state, ops) {
+  function failure({ message, data }) {
+    const error = new NativeError(message);
+    if (data !== undefined) {
+      error.data = parse(data);
+    }
+    return error;
+  }
+  function perform(t, name, args) {
+    const asked = { __proto__: null, t, name: `${name}`, args: `${args}` };
+    if (!apply(isWellFormed, asked.name, []) || !apply(isWellFormed, asked.args, [])) {
+      throw new NativeError("Received invalid json: lone surrogate in a string");
+    }
+    const answer = bridge.ask(asked);
+    if (answer.ok === undefined) {
+      throw failure(answer);
+    }
+    return answer.ok;
+  }
+  const arity = (what) => bridge.call("end", `{"t":"arity","what":"${what}"}`);
+  const methods = {
+    syscall(name, args) {
+      if (arguments.length !== 2) {
+        arity("syscall");
+      }
+      return perform("syscall", name, args);
+    },
+    asyncSyscall(name, args) {
+      if (arguments.length !== 2) {
+        arity("asyncSyscall");
+      }
+      if (state.action) {
+        return ops.syscall(`${name}`, `${args}`);
+      }
+      if (!state.executing) {
+        const later = new NativePromise((resolve) => resolve());
+        return apply(then, later, [() => perform("asyncsyscall", name, args)]);
+      }
+      return new NativePromise((resolve) => resolve(perform("asyncsyscall", name, args)));
+    },
+  };
+  return { syscall: methods.syscall, asyncSyscall: methods.asyncSyscall };
+}
