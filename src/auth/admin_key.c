@@ -27,6 +27,7 @@ auth_new(const struct auth_opts *opts)
 	a->instance_name = arena_str(a->arena, opts->instance_name);
 	memcpy(a->secret, opts->secret, sizeof a->secret);
 	auth_subkey(opts->secret, S("admin key"), a->admin_key);
+	a->signer = jwt_signer_new(opts->secret);
 	a->db = opts->db;
 	a->os = opts->os;
 	return a;
@@ -37,9 +38,16 @@ auth_free(struct auth *a)
 {
 	if (!a)
 		return;
+	jwt_signer_free(a->signer);
 	arena_free(a->arena);
 	sodium_memzero(a, sizeof *a);
 	mem_free(a);
+}
+
+const struct jwt_signer *
+auth_signer(const struct auth *a)
+{
+	return a->signer;
 }
 
 status

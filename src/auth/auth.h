@@ -23,6 +23,7 @@ struct auth_opts {
 
 struct auth *auth_new(const struct auth_opts *opts);
 void         auth_free(struct auth *a);
+const struct jwt_signer *auth_signer(const struct auth *a); /* sign_jwt.h */
 
 /* 64 hexadecimal characters. */
 NODISCARD status auth_parse_secret(str hex, uint8_t ret[32], struct err *e);

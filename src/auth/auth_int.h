@@ -6,6 +6,7 @@
 #define AUTH_AUTH_INT_H
 
 #include "auth/auth.h"
+#include "auth/sign_jwt.h"
 #include "base/arena.h"
 
 struct auth {
@@ -13,6 +14,7 @@ struct auth {
 	str              instance_name;
 	uint8_t          secret[32];    /* legacy keys are sealed with it directly */
 	uint8_t          admin_key[16]; /* sub-key of the present scheme */
+	struct jwt_signer *signer;      /* owned */
 	struct db       *db;            /* borrowed; NULL in keygen */
 	const struct os *os;
 };

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "functions/functions_int.h"
+#include "functions/http_action.h"
 
 struct fn_call *
 fn_call_new(void)
@@ -34,6 +35,7 @@ fn_call_unref(struct fn_call *c)
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	identity_unref(c->identity);
+	http_request_unref(c->http);
 	arena_free(c->arena);
 }
 
@@ -61,6 +63,8 @@ fn_call_copy(const struct fn_call *c, struct identity *i, str journal)
 	n->request_id = copy(n->arena, c->request_id);
 	n->session_id = copy(n->arena, c->session_id);
 	n->session_request = c->session_request;
+	n->job_id = copy(n->arena, c->job_id);
+	n->job_step = c->job_step;
 	n->format = c->format;
 	n->client_ip = copy(n->arena, c->client_ip);
 	n->client_user_agent = copy(n->arena, c->client_user_agent);

@@ -15,6 +15,13 @@
 
 enum fn_caller { CALLER_SYNC, CALLER_HTTP_API, CALLER_TESTER, CALLER_ACTION, CALLER_SCHEDULER };
 
+/* What a call has to do with the scheduled function (spec 05 section 2) of its job_id. */
+enum job_step {
+	JOB_STEP_NONE, /* at most: it runs on that one's behalf */
+	JOB_STEP_TAKE, /* the worker reads the job; a mutation runs, an action is marked as begun */
+	JOB_STEP_RUN   /* the action itself */
+};
+
 enum fn_want { WANT_QUERY, WANT_MUTATION, WANT_ACTION, WANT_ANY };
 
 struct fn_call {
@@ -32,9 +39,13 @@ struct fn_call {
 	str              request_id;     /* 16 hex digits; n == 0: a fresh random one each run */
 	str              session_id;     /* p == NULL: not idempotent */
 	uint32_t         session_request;
+	str              job_id;         /* n == 0: not scheduled, nor called by one that is */
+	enum job_step    job_step;
 	enum vjson_format format;        /* of the result's value */
 	str              client_ip, client_user_agent; /* p == NULL: unknown */
 	bool             redact;         /* error text ends after "Server Error", no log lines */
+	/* An HTTP action (http_action.h), one reference, when `path` is "GET /x", for logs. */
+	struct http_request *http;
 	/* Set by the worker, so that a session can keep spec 01 section 5 rule 6: true from
 	 * before the commit is asked for (until a conflict); then its timestamp, 0 before. */
 	_Atomic bool     committing;
@@ -55,6 +66,7 @@ struct fn_result {
 	bool             ok;        /* the function's outcome, when st == OK */
 	str              value_json; /* ok: in the call's format */
 	str              error;     /* !ok: the client's errorMessage, with the request id line */
+	str              plain_error; /* !ok: the same without that line, never redacted */
 	str              error_data; /* !ok: JSON in the call's format; p == NULL: none */
 	struct loglines  logs;
 	size_t           nlines;
@@ -67,6 +79,9 @@ struct fn_result {
 	uint64_t         run_ns, user_ns;
 	enum udf_kind    kind;      /* of the function that ran */
 	bool             kind_known;
+	int              http;      /* status that an HTTP action answered with; 0: none */
+	bool             job_begun; /* JOB_STEP_TAKE of an action: run it; the value: arguments */
+	bool             is_action; /* nothing ran: it belongs on an action's thread */
 	int              retries;   /* attempts lost to conflicts before this one */
 	struct conflict *conflict;  /* st == OCC: in the arena */
 };
@@ -74,6 +89,8 @@ struct fn_result {
 struct fn_result *fn_result_new(void);
 struct fn_result *fn_result_ref(struct fn_result *r);
 void              fn_result_unref(struct fn_result *r);
+/* {"status":...}, the response of spec 01 section 9.2. */
+void              fn_result_write(struct buf *b, const struct fn_result *r);
 
 /* Canonical form of a function path (spec 01 section 1.2): "a/b:f" -> "a/b.js:f", "a" ->
  * "a.js:default".  BAD_REQUEST BadConvexFunctionIdentifier. */

@@ -122,10 +122,11 @@ runner_query_at(struct runner *r, struct fn_call *c, struct snapshot *at, fn_don
 }
 
 static void
-call_start(struct pending_call *p)
+call_start(struct pending_call *p, bool action)
 {
 	struct job *j = job_new(p->r, JOB_CALL);
 
+	j->action = action;
 	j->call = fn_call_ref(p->c);
 	j->pending = p;
 	p->job_out = true;
@@ -179,7 +180,7 @@ lane_leave(struct runner *r, const struct fn_call *c)
 	if (l) {
 		next = LINK_OWNER(l, struct pending_call, turn);
 		link_leave(l);
-		call_start(next);
+		call_start(next, false);
 		return;
 	}
 	(void)map_del(r->lanes, lane_key(room, c));
@@ -200,7 +201,7 @@ runner_call(struct runner *r, struct fn_call *c, fn_done done, void *arg)
 	}
 	p = pending_new(r, c, done, arg);
 	if (!lane_enter(p))
-		call_start(p);
+		call_start(p, c->want == WANT_ACTION && functions_run_actions(r->functions));
 	return p;
 }
 
@@ -225,6 +226,10 @@ call_job_done(struct runner *r, struct job *j)
 {
 	struct pending_call *p = j->pending;
 
+	if (j->res->is_action && !p->abandoned) { /* found out on a worker */
+		call_start(p, true);
+		return;
+	}
 	runner_finished(r, j->call, j->res, false);
 	lane_leave(r, j->call);
 	if (!p->abandoned && p->executed)

@@ -14,6 +14,8 @@
 
 #include "base/hash.h"
 #include "base/map.h"
+#include "functions/placement.h"
+#include "functions/storage.h"
 #include "functions/worker.h"
 #include "os/os.h"
 
@@ -32,6 +34,12 @@ struct functions {
 	struct arena *arena;
 	str           cloud_url, site_url, instance_name;
 	bool          redact;
+	const struct storage *storage; /* NULL: none */
+	struct action_services services; /* gate.post NULL: no actions */
+	void (*sign_jwt)(const void *arg, str payload, struct buf *out); /* NULL: none */
+	const void   *sign_jwt_arg;
+	struct node_executor *node;    /* NULL: none */
+	struct placement     *placement; /* owned; NULL: everything runs in the isolate */
 };
 
 enum udf_visibility { VISIBLE_NOT, VISIBLE_PUBLIC, VISIBLE_INTERNAL };
@@ -57,10 +65,15 @@ struct module_info {
 
 struct fn_worker {
 	struct functions *f;
-	struct isolate   *iso;     /* owned; may be NULL */
+	struct isolate   *iso;     /* owned, but for `shared`; may be NULL */
+	bool              shared;
+	atomic_bool      *stop;    /* of actions; NULL on function workers */
 	struct map       *modules; /* path -> struct module_info *, owned */
 	struct arena     *scratch; /* of the current top-level call */
 	struct pack       pack;
+	struct buf        made;    /* files stored by this attempt: storage_call() */
+	uint64_t          spent_ns; /* CPU of this call's runs that were given up (placement.h) */
+	bool              stays;   /* this call's functions stay in the isolate */
 };
 
 /* --- registry.c --- */
@@ -93,6 +106,8 @@ struct lookup {
 	bool                   as_http_missing;
 };
 
+/* Row 2: not paused, disabled or suspended; else BAD_REQUEST BackendIsNotRunning. */
+status backend_running(struct txn *t, struct err *e);
 /* Rows 1 to 7 of spec 04 section 2.1; everything read is in the read set. */
 status target_resolve(struct fn_worker *w, struct txn *t, const struct lookup *l,
     struct target *ret, struct err *e);
@@ -130,6 +145,9 @@ void result_set_conflict(struct fn_result *r, str path, const struct conflict *c
 /* Spec 04 section 2.8: a warning line for each limit used to more than 80 %. */
 void usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args,
     struct val value, uint64_t user_ns);
+/* The same of an action that ran for `wall_ns`. */
+void usage_warn_action(struct loglines *l, uint64_t now_ms, struct val args, struct val value,
+    uint64_t wall_ns, uint64_t limit_ns);
 
 /* --- request.c --- */
 
@@ -158,9 +176,14 @@ struct nest {
 	struct txn       *txn;
 	struct arena     *arena;      /* of the run's result */
 	const struct run_request *req; /* the caller's */
+	struct run_result *res;       /* the same run's */
 	int               depth;      /* levels above the running function */
 	struct run_host   host;
 };
+
+/* Appends what ctx.auth.signJwt() answers.  claims NULL: none.  BAD_REQUEST InvalidArgument. */
+status jwt_issue(const struct functions *f, uint64_t now_ns, const struct json *claims,
+    double seconds, struct buf *ret, struct err *e);
 
 /* Runs `g` at the level of `n` (n->txn, n->arena): native or in the isolate. */
 status nest_run(struct nest *n, const struct target *g, const struct run_request *req,

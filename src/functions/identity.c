@@ -29,6 +29,19 @@ identity_none(void)
 }
 
 struct identity *
+identity_failed(str error)
+{
+	struct arena    *a = arena_new();
+	/* what asked for the user threw: such a result is not one for the anonymous */
+	struct identity *i =
+	    identity_make(IDENTITY_NONE, arena_fmt(a, "unknown: %.*s", STR_ARG(error)));
+
+	i->error = blob_new(error);
+	arena_free(a);
+	return i;
+}
+
+struct identity *
 identity_system(void)
 {
 	return identity_make(IDENTITY_SYSTEM, S("system"));

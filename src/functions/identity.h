@@ -31,6 +31,8 @@ struct identity {
 
 /* The anonymous identity; one reference for the caller. */
 struct identity *identity_none(void);
+/* The same after an authentication that failed with this text. */
+struct identity *identity_failed(str error);
 /* Server-internal calls. */
 struct identity *identity_system(void);
 struct identity *identity_ref(struct identity *i);

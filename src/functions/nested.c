@@ -7,43 +7,75 @@
  *
  * Thread: the worker's.  Memory: values and texts in the arena of the run's result.
  */
-#include "functions/functions_int.h"
+#include "functions/handle.h"
+#include "functions/scheduled_int.h"
 
 static status nested_call(void *arg, const struct nested_call *c, struct run_result *caller,
     struct val *ret, struct err *e);
-
-static status
-no_scheduling(struct err *e)
-{
-	return err_set(e, ST_BAD_REQUEST, "SchedulingUnavailable",
-	    "Scheduling functions is not supported by this server yet.");
-}
+static status address_resolve(struct nest *n, const struct nested_call *c, str *ret_path,
+    struct err *e);
 
 static status
 nested_schedule(void *arg, const struct nested_call *c, double ts_seconds, str *ret_id,
     struct err *e)
 {
-	(void)arg, (void)c, (void)ts_seconds, (void)ret_id;
-	return no_scheduling(e);
+	struct nest *n = arg;
+	str          path;
+
+	TRY(address_resolve(n, c, &path, e));
+	return schedule_function(n->w, n->txn, n->call, path, c->args, ts_seconds,
+	    n->req->now_ns, ret_id, e);
+}
+
+/* Spec 04 section 1.6: a job that cancels itself is told off and goes on. */
+static status
+cancels_itself(struct nest *n)
+{
+	str message = S("A scheduled mutation canceling itself is deprecated and will throw an "
+			"error in a future version of Convex.");
+
+	loglines_add(&n->res->logs, &(struct logline){ .level = LINE_WARN, .nmessages = 1,
+	    .messages = &message, .timestamp_ms = os_now_ns(db_os(n->w->f->db)) / 1000000 });
+	return ST_OK;
 }
 
 static status
 nested_cancel(void *arg, str id, struct err *e)
 {
-	(void)arg, (void)id;
-	return no_scheduling(e);
+	struct nest *n = arg;
+
+	if (n->call->job_id.n && str_eq(id, n->call->job_id))
+		return cancels_itself(n);
+	return scheduled_cancel(n->txn, id, n->req->now_ns, e);
 }
 
 static status
 nested_handle(void *arg, const struct nested_call *c, str *ret, struct err *e)
 {
-	(void)arg;
-	if (c->handle.n) {
-		*ret = c->handle;
-		return ST_OK;
-	}
-	return err_set(e, ST_BAD_REQUEST, "FunctionHandlesUnavailable",
-	    "Creating function handles is not supported by this server yet.");
+	struct nest *n = arg;
+	str          path;
+
+	TRY(address_resolve(n, c, &path, e));
+	return handle_create(n->txn, path, n->arena, ret, e);
+}
+
+static status
+nested_storage(void *arg, const struct storage_call *c, struct buf *ret, struct err *e)
+{
+	struct nest *n = arg;
+
+	if (!n->w->f->storage)
+		return err_internal(e, "this server stores no files");
+	return storage_call(n->w->f->storage, n->txn, c, &n->w->made, ret, e);
+}
+
+static status
+nested_sign_jwt(void *arg, const struct json *claims, double seconds, struct buf *ret,
+    struct err *e)
+{
+	struct nest *n = arg;
+
+	return jwt_issue(n->w->f, n->req->now_ns, claims, seconds, ret, e);
 }
 
 void
@@ -53,7 +85,8 @@ nest_init(struct nest *n, struct fn_worker *w, struct fn_call *c, struct txn *t,
 	*n = (struct nest){ .w = w, .call = c, .txn = t, .arena = a, .depth = depth };
 	n->host = (struct run_host){ .arg = n, .nested = nested_call,
 		.schedule = nested_schedule, .cancel_job = nested_cancel,
-		.create_handle = nested_handle };
+		.create_handle = nested_handle, .storage = nested_storage,
+		.sign_jwt = nested_sign_jwt };
 }
 
 static status
@@ -85,11 +118,12 @@ nest_run(struct nest *n, const struct target *g, const struct run_request *req,
 	status st;
 
 	n->req = req;
+	n->res = ret;
 	if (g->native)
 		return native_run(n, g, req, ret, e);
 	if (!n->w->iso)
 		return err_internal(e, "%.*s needs an isolate", STR_ARG(g->path));
-	st = isolate_run(n->w->iso, req, ret, e);
+	st = placement_run(n->w->f->placement, n, g, req, ret, e);
 	if (st == ST_OK || !status_deterministic(st))
 		return st;
 	ret->ok = false;
@@ -118,7 +152,7 @@ kind_check(const struct nest *n, const struct nested_call *c, struct err *e)
 	    udf_kind_name(n->req->kind));
 }
 
-/* Spec 04 section 1.3: there are no components and no handles to resolve yet. */
+/* Spec 04 section 1.3: there are no components. */
 static status
 address_resolve(struct nest *n, const struct nested_call *c, str *ret_path, struct err *e)
 {
@@ -127,8 +161,7 @@ address_resolve(struct nest *n, const struct nested_call *c, str *ret_path, stru
 	if (c->name.n)
 		return fn_path_parse(n->arena, c->name, ret_path, e);
 	if (c->handle.n)
-		return err_set(e, ST_BAD_REQUEST, "FunctionHandleNotFound",
-		    "Function handle not found");
+		return handle_resolve(n->txn, c->handle, n->arena, ret_path, e);
 	if (str_starts(c->reference, function) &&
 	    fn_path_parse(n->arena, str_from(c->reference, function.n), ret_path, NULL) == ST_OK)
 		return ST_OK;

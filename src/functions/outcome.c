@@ -2,6 +2,7 @@
  *
  * Thread: the worker's, before the result is shared.  Memory: the result's arena.
  */
+#include "base/json.h"
 #include "functions/functions_int.h"
 
 /* Joins byte strings that may hold anything, NUL included. */
@@ -32,6 +33,7 @@ result_set_error(struct fn_result *r, str request_id, str message, bool redact)
 		str_ends(message, S("\n")) ? STR_EMPTY : S("\n") };
 
 	r->ok = false;
+	r->plain_error = arena_str(r->arena, message);
 	r->error = join(r->arena, parts, redact ? 3 : COUNT_OF(parts));
 }
 
@@ -191,4 +193,29 @@ result_set_conflict(struct fn_result *r, str path, const struct conflict *c)
 	    "Documents read from or written to %.*s changed while this mutation was being run and "
 	    "on every subsequent retry. %.*sSee https://docs.convex.dev/error#1",
 	    STR_ARG(what), STR_ARG(who));
+}
+
+void
+fn_result_write(struct buf *b, const struct fn_result *r)
+{
+	if (r->ok) {
+		buf_addz(b, "{\"status\":\"success\",\"value\":");
+		buf_add(b, r->value_json);
+	} else {
+		buf_addz(b, "{\"status\":\"error\",\"errorMessage\":");
+		json_write_str(b, r->error);
+		if (r->error_data.p) {
+			buf_addz(b, ",\"errorData\":");
+			buf_add(b, r->error_data);
+		}
+	}
+	if (r->nlines > 0) {
+		buf_addz(b, ",\"logLines\":[");
+		for (size_t i = 0; i < r->nlines; i++) {
+			json_comma(b);
+			json_write_str(b, r->lines[i]);
+		}
+		buf_add_byte(b, ']');
+	}
+	buf_add_byte(b, '}');
 }

@@ -7,7 +7,7 @@
  * Thread: struct functions any; the cache its worker.
  * Memory: an arena per parsed module; the cache is emptied between calls when it is large.
  */
-#include "functions/functions_int.h"
+#include "functions/scheduled_int.h"
 
 #define CACHED_MODULES_MAX 4096
 
@@ -26,6 +26,8 @@ turns_new(struct arena *a)
 	return l;
 }
 
+static const struct native_fn due_native = { SCHEDULER_DUE_PATH, UDF_QUERY, scheduled_due, NULL };
+
 struct functions *
 functions_new(const struct functions_opts *opts)
 {
@@ -38,9 +40,15 @@ functions_new(const struct functions_opts *opts)
 	f->site_url = arena_str(a, opts->site_url);
 	f->instance_name = arena_str(a, opts->instance_name);
 	f->redact = opts->redact;
+	f->storage = opts->storage;
+	f->sign_jwt = opts->sign_jwt;
+	f->sign_jwt_arg = opts->sign_jwt_arg;
+	f->node = opts->node;
+	f->placement = opts->tier ? placement_new(opts->tier) : NULL;
 	if (opts->last_try_alone)
 		f->turns = turns_new(a);
 	f->natives = map_new();
+	(void)map_put(f->natives, str_z(due_native.path), (void *)&due_native);
 	for (size_t i = 0; i < opts->nnatives; i++) {
 		const struct native_fn *n = &opts->natives[i];
 		void                   *old = map_put(f->natives, str_z(n->path), (void *)n);
@@ -50,12 +58,25 @@ functions_new(const struct functions_opts *opts)
 	return f;
 }
 
+bool
+functions_run_actions(const struct functions *f)
+{
+	return f->services.gate.post != NULL;
+}
+
+void
+functions_set_services(struct functions *f, const struct action_services *s)
+{
+	f->services = *s;
+}
+
 void
 functions_free(struct functions *f)
 {
 	if (!f)
 		return;
 	map_free(f->natives);
+	placement_free(f->placement);
 	if (f->turns)
 		must(pthread_rwlock_destroy(f->turns) == 0);
 	arena_free(f->arena);

@@ -64,8 +64,8 @@ state_is(struct val row, str field, str word)
 }
 
 /* Row 2; precedence of spec 05 section 12: disabled, usage limit, suspended, paused. */
-static status
-state_check(struct txn *t, struct err *e)
+status
+backend_running(struct txn *t, struct err *e)
 {
 	struct doc *d = NULL;
 	struct val  row;
@@ -126,7 +126,7 @@ resolve_module(struct fn_worker *w, struct txn *t, const struct lookup *l, struc
 {
 	const struct module_info *m;
 
-	TRY(state_check(t, e));
+	TRY(backend_running(t, e));
 	if (l->component.n)
 		return err_set(e, ST_BAD_REQUEST, "ComponentPathNotFound",
 		    "Component path '%.*s' not found", STR_ARG(l->component));

@@ -7,7 +7,10 @@
  * Thread: the loop thread, except job_run().
  * Memory: jobs are recycled.
  */
+#include <stdio.h>
+
 #include "functions/functions_int.h"
+#include "functions/action_int.h"
 #include "functions/runner_int.h"
 #include "runtime/metrics.h"
 
@@ -33,6 +36,7 @@ struct durable_wait {
 
 /* A finished task whose timestamp is not durable yet. */
 struct task_wait {
+	struct link    link; /* in runner.task_waits */
 	struct runner *r;
 	void (*done)(void *arg);
 	void *arg;
@@ -66,6 +70,7 @@ runner_new(const struct runner_opts *opts)
 	link_init(&r->notify);
 	link_init(&r->later);
 	link_init(&r->waits);
+	link_init(&r->task_waits);
 	return r;
 }
 
@@ -79,6 +84,10 @@ runner_free(struct runner *r)
 	for (struct link *l; (l = link_first(&r->waits)) != NULL;) {
 		link_leave(l);
 		mem_free(LINK_OWNER(l, struct durable_wait, link));
+	}
+	for (struct link *l; (l = link_first(&r->task_waits)) != NULL;) {
+		link_leave(l);
+		mem_free(LINK_OWNER(l, struct task_wait, link));
 	}
 	while (r->free_jobs) {
 		struct job *j = r->free_jobs;
@@ -115,6 +124,12 @@ job_submit(struct runner *r, struct job *j)
 	r->executor.submit(r->executor.arg, j);
 }
 
+bool
+job_is_action(const struct job *j)
+{
+	return j->action;
+}
+
 void
 job_run(struct job *j, struct fn_worker *w)
 {
@@ -123,12 +138,45 @@ job_run(struct job *j, struct fn_worker *w)
 		break;
 	case JOB_CALL:
 	case JOB_QUERY:
-		j->res = fn_worker_run(w, j->call, j->at);
+		j->res = j->action ? fn_action_run(w, j->call) : fn_worker_run(w, j->call, j->at);
 		break;
 	case JOB_TASK:
 		j->task_ts = j->task(w, j->task_arg);
 		break;
 	}
+}
+
+static void
+refuse(struct job *j, status st, str code, str text)
+{
+	j->res = fn_result_new();
+	j->res->st = st;
+	j->res->code = arena_str(j->res->arena, code);
+	j->res->text = arena_str(j->res->arena, text);
+}
+
+/* Scheduled functions and what actions call have waited for their turn elsewhere. */
+bool
+job_refuse(struct job *j, str code, str text)
+{
+	if ((j->kind != JOB_CALL && j->kind != JOB_QUERY) || j->call->caller == CALLER_SCHEDULER ||
+	    j->call->caller == CALLER_ACTION)
+		return false;
+	refuse(j, ST_OVERLOADED, code, text);
+	return true;
+}
+
+bool
+job_refuse_action(struct job *j, size_t max)
+{
+	char text[160];
+
+	if (j->call->caller == CALLER_SCHEDULER)
+		return false;
+	snprintf(text, sizeof text, "Too many concurrent requests. Your backend is limited to %zu "
+	    "concurrent actions. If you need more resources, please contact support.", max);
+	refuse(j, ST_RATE_LIMITED, S("TooManyConcurrentRequests"), str_z(text));
+	return true;
 }
 
 static void
@@ -288,6 +336,7 @@ task_finish(void *arg)
 {
 	struct task_wait *t = arg;
 
+	link_leave(&t->link);
 	t->r->tasks--;
 	t->done(t->arg);
 	mem_free(t);
@@ -301,6 +350,7 @@ task_done(struct runner *r, const struct job *j)
 	t->r = r;
 	t->done = j->task_done;
 	t->arg = j->task_arg;
+	link_before(&r->task_waits, &t->link);
 	(void)runner_when_durable(r, j->task_ts, task_finish, t);
 }
 

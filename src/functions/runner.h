@@ -48,8 +48,15 @@ struct runner_opts {
 struct runner *runner_new(const struct runner_opts *opts);
 void           runner_free(struct runner *r);
 
+/* True: the job is for a thread of actions.h, else for a worker. */
+bool job_is_action(const struct job *j);
 /* Worker side: executes the job on this worker.  Any worker thread. */
 void job_run(struct job *j, struct fn_worker *w);
+/* In place of job_run(), on any thread: there is no room for what a client asked for.  False: this
+ * one must run all the same. */
+bool job_refuse(struct job *j, str code, str text);
+/* The same for an action that waited for a thread (spec 04 section 5.4): there are `max`. */
+bool job_refuse_action(struct job *j, size_t max);
 /* Core side: the job came back. */
 void runner_job_done(struct runner *r, struct job *j);
 /* Core side: there may be new commits (after db_opts.on_commit). */

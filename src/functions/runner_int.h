@@ -36,6 +36,7 @@ struct job {
 	struct snapshot  *at;   /* QUERY: one reference */
 	struct fn_result *res;  /* what came back: one reference */
 	struct pending_call *pending; /* CALL */
+	bool              action;     /* CALL: for an action's thread */
 	struct entry     *entry;      /* QUERY */
 	struct live_key   own, shared; /* QUERY: keys of `call` */
 	task_fn           task;       /* TASK */
@@ -66,6 +67,7 @@ struct runner {
 	struct link  dirty;     /* vres that a walk found invalid */
 	struct link  notify;    /* watches to be told */
 	struct link  later;     /* struct deferred */
+	struct link  task_waits; /* struct task_wait */
 	struct link  waits;     /* struct durable_wait, ascending ts, then in order of arrival */
 	size_t       cache_bytes, cache_max_bytes;
 	size_t       again_bytes; /* of cache_bytes */

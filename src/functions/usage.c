@@ -79,6 +79,23 @@ warn_largest(struct loglines *l, uint64_t now_ms, const struct txn_usage *u)
 	add_row(l, now_ms, &doc);
 }
 
+static void
+warn_time(struct loglines *l, uint64_t now_ms, uint64_t used_ns, uint64_t limit_ns)
+{
+	if (close_to(used_ns, limit_ns))
+		add(l, now_ms, "UserTimeout",
+		    arena_fmt(l->arena,
+			"Function execution took a long time. (maximum duration: %gs, actual "
+			"duration: %.1fms).",
+			(double)limit_ns / 1e9, (double)used_ns / 1e6));
+}
+
+static uint64_t
+size_of(struct val v)
+{
+	return val_some(v) ? val_size(v) : 0;
+}
+
 void
 usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, struct val value,
     uint64_t user_ns)
@@ -87,7 +104,7 @@ usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, 
 	const struct txn_limits *m = txn_limits(t);
 	const struct usage_row   rows[] = {
 		{ "TooLargeFunctionArguments", "Large size of the function arguments",
-		    val_some(args) ? val_size(args) : 0, ARGS_MAX_BYTES, " bytes", "" },
+		    size_of(args), ARGS_MAX_BYTES, " bytes", "" },
 		{ "TooManyDocumentsRead", "Many documents read in a single function execution",
 		    u->docs_read, m->docs_read, "", QUERY_HELP },
 		{ "TooManyReads", "Many reads in a single function execution", u->intervals,
@@ -105,16 +122,27 @@ usage_warn(struct loglines *l, struct txn *t, uint64_t now_ms, struct val args, 
 		    u->scheduled_args_bytes, m->scheduled_args_bytes, " bytes", "" },
 	};
 	const struct usage_row result = { "TooLargeFunctionResult",
-		"Large size of the function return value", val_some(value) ? val_size(value) : 0,
-		RESULT_MAX_BYTES, " bytes", "" };
+		"Large size of the function return value", size_of(value), RESULT_MAX_BYTES,
+		" bytes", "" };
 
 	warn_rows(l, now_ms, rows, COUNT_OF(rows));
 	warn_largest(l, now_ms, u);
 	warn_rows(l, now_ms, &result, 1);
-	if (close_to(user_ns, USER_TIME_LIMIT_NS))
-		add(l, now_ms, "UserTimeout",
-		    arena_fmt(l->arena,
-			"Function execution took a long time. (maximum duration: 1s, actual "
-			"duration: %.1fms).",
-			(double)user_ns / 1e6));
+	warn_time(l, now_ms, user_ns, USER_TIME_LIMIT_NS);
+}
+
+void
+usage_warn_action(struct loglines *l, uint64_t now_ms, struct val args, struct val value,
+    uint64_t wall_ns, uint64_t limit_ns)
+{
+	const struct usage_row rows[] = {
+		{ "FunctionArgumentsTooLarge", "Large size of the action arguments", size_of(args),
+		    ARGS_MAX_BYTES, " bytes", "" },
+		{ "TooLargeFunctionResult", "Large size of the action return value",
+		    size_of(value), RESULT_MAX_BYTES, " bytes", "" },
+	};
+
+	warn_rows(l, now_ms, &rows[0], 1);
+	warn_time(l, now_ms, wall_ns, limit_ns);
+	warn_rows(l, now_ms, &rows[1], 1);
 }

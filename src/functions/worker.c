@@ -10,7 +10,9 @@
  */
 #include <stdatomic.h>
 
-#include "functions/functions_int.h"
+#include "functions/scheduled_int.h"
+
+#define MOVES_MAX 8 /* functions of one call that turn out to be heavy, until it has to do */
 
 /* One top-level call on its way. */
 struct run {
@@ -24,6 +26,8 @@ struct run {
 	str               outcome;    /* value or error, as the hash covers it */
 	bool              redact;
 	bool              conflicted;
+	bool              moved;      /* a function runs elsewhere next time: begin anew */
+	struct scheduled_row job;     /* JOB_STEP_TAKE: its row */
 };
 
 struct fn_worker *
@@ -36,6 +40,17 @@ fn_worker_new(struct functions *f, struct isolate *iso)
 	w->modules = map_new();
 	w->scratch = arena_new();
 	pack_init(&w->pack);
+	buf_init(&w->made, BUF_MAX_DEFAULT);
+	return w;
+}
+
+struct fn_worker *
+fn_worker_new_shared(struct functions *f, struct isolate *iso, atomic_bool *stop)
+{
+	struct fn_worker *w = fn_worker_new(f, iso);
+
+	w->shared = true;
+	w->stop = stop;
 	return w;
 }
 
@@ -44,11 +59,12 @@ fn_worker_free(struct fn_worker *w)
 {
 	if (!w)
 		return;
-	if (w->iso)
+	if (w->iso && !w->shared)
 		isolate_free(w->iso);
 	module_cache_free(w);
 	arena_free(w->scratch);
 	pack_clear(&w->pack);
+	buf_clear(&w->made);
 	mem_free(w);
 }
 
@@ -153,6 +169,8 @@ finish_mutation(struct run *x, struct val value, struct err *e)
 	str               json;
 
 	result_set_lines(r, x->redact);
+	if (x->c->job_step == JOB_STEP_TAKE)
+		TRY(scheduled_finish(x->t, &x->job, SCHEDULED_SUCCESS, STR_EMPTY, x->now_ns, e));
 	if (x->c->session_id.p || (encoded && !pending)) {
 		json = value_json_raw(a, value, VJSON_ENCODED);
 		if (x->c->session_id.p)
@@ -246,12 +264,15 @@ run_target(struct run *x, const struct target *g, struct err *e)
 	return ST_OK;
 }
 
-/* Actions need an executor that may wait; this server has none. */
+/* An action has a thread of its own (action_run.c), where all of this is done again. */
 static status
-no_actions(struct err *e)
+leave_to_actions(struct run *x, struct err *e)
 {
-	return err_set(e, ST_BAD_REQUEST, "ActionsUnavailable",
-	    "Actions are not supported by this server yet.");
+	if (!functions_run_actions(x->w->f))
+		return err_set(e, ST_BAD_REQUEST, "ActionsUnavailable",
+		    "Actions are not supported by this server yet.");
+	x->r->is_action = true;
+	return ST_OK;
 }
 
 /* On the WebSocket arguments are an array; a client that sends anything else has a bug that no
@@ -264,6 +285,50 @@ args_are_array(const struct fn_call *c, struct err *e)
 	return err_set(e, ST_BAD_REQUEST, "InvalidArguments", "Invalid arguments provided");
 }
 
+/* --- scheduled functions (spec 05 section 2.3) --- */
+
+/* There was nothing to do, or all that was to do is written. */
+static status
+job_done(struct run *x, struct err *e)
+{
+	x->r->ok = true;
+	x->r->value_json = S("null");
+	return txn_has_writes(x->t) ? commit(x, e) : ST_OK;
+}
+
+/* An action is marked as begun before it runs, which is another call. */
+static status
+job_begin_action(struct run *x, struct err *e)
+{
+	str execution = fn_request_id(x->w->scratch, db_os(x->w->f->db));
+
+	TRY(scheduled_begin(x->t, &x->job, x->request_id, execution, e));
+	TRY(commit(x, e));
+	x->r->ok = x->r->job_begun = true;
+	x->r->kind_known = false; /* nothing ran yet */
+	x->r->value_json = arena_str(x->r->arena, x->job.args_json);
+	return ST_OK;
+}
+
+static status
+job_take(struct run *x, bool *ret_take, struct err *e)
+{
+	TRY(scheduled_take(x->w, x->t, x->c, &x->job, ret_take, e));
+	if (*ret_take && !val_some(x->args))
+		TRY(args_parse(x->w, x->w->scratch, x->c->path, x->job.args_json, &x->args, e));
+	return ST_OK;
+}
+
+static status
+job_begin(struct run *x, const struct target *g, struct err *e)
+{
+	if (g->kind == UDF_MUTATION)
+		return scheduled_begin(x->t, &x->job, x->request_id, x->request_id, e);
+	return err_set(e, ST_BAD_REQUEST, "UnsupportedScheduledFunction",
+	    "%.*s is a %s: only mutations and actions can be scheduled", STR_ARG(g->path),
+	    udf_kind_name(g->kind));
+}
+
 /* Everything inside the transaction.  Errors of deterministic kinds become the function's. */
 static status
 attempt_steps(struct run *x, struct err *e)
@@ -273,8 +338,14 @@ attempt_steps(struct run *x, struct err *e)
 		  .identity = c->identity, .any_visibility = c->internal_ok,
 		  .as_http_missing = c->as_http_missing };
 	struct target   g;
+	bool            take = true;
+	status          st;
 
 	TRY(args_are_array(c, e));
+	if (c->job_step == JOB_STEP_TAKE)
+		TRY(job_take(x, &take, e));
+	if (!take)
+		return job_done(x, e);
 	if (c->session_id.p && c->want == WANT_MUTATION) {
 		struct stored_request s;
 		bool                  found;
@@ -283,14 +354,21 @@ attempt_steps(struct run *x, struct err *e)
 		if (found)
 			return replay(x, &s, e);
 	}
-	TRY(target_resolve(x->w, x->t, &l, &g, e));
+	st = target_resolve(x->w, x->t, &l, &g, e);
+	if (st != ST_OK && c->job_step == JOB_STEP_TAKE && backend_running(x->t, NULL) != ST_OK)
+		return job_done(x, e); /* it waits until the deployment runs again */
+	TRY(st);
 	x->r->kind = g.kind;
 	x->r->kind_known = true;
+	if (c->job_step == JOB_STEP_TAKE && g.kind == UDF_ACTION)
+		return job_begin_action(x, e);
 	if (g.kind == UDF_ACTION || g.kind == UDF_HTTP_ACTION)
-		return no_actions(e);
+		return leave_to_actions(x, e);
 	if (!val_some(x->args))
 		TRY(args_parse(x->w, x->w->scratch, c->path, c->args_json, &x->args, e));
 	TRY(args_check(&g, x->t, x->args, e));
+	if (c->job_step == JOB_STEP_TAKE)
+		TRY(job_begin(x, &g, e));
 	return run_target(x, &g, e);
 }
 
@@ -300,37 +378,49 @@ is_query(const struct run *x)
 	return x->c->want == WANT_QUERY || (x->r->kind_known && x->r->kind == UDF_QUERY);
 }
 
-/* One attempt; x->r holds its result. */
+/* One attempt in the transaction x->t; x->r holds its result. */
 static void
-attempt(struct run *x, struct snapshot *at)
+attempt_in(struct run *x)
 {
-	struct db            *db = x->w->f->db;
-	const struct txn_opts o = { .snapshot = at ? snapshot_ref(at) : db_snapshot(db),
-		.writable = x->c->want != WANT_QUERY, .writer = x->c->path,
-		.system = str_starts(x->c->path, S("_system/")) };
-	struct err            e = err_in(x->r->arena);
-	uint64_t              start = os_mono_ns(db_os(db));
-	status                st;
+	struct db *db = x->w->f->db;
+	struct err e = err_in(x->r->arena);
+	uint64_t   start = os_mono_ns(db_os(db));
+	status     st;
 
-	x->t = txn_begin(&o);
 	x->r->ts = txn_ts(x->t);
 	x->now_ns = os_now_ns(db_os(db));
-	x->conflicted = false;
+	x->conflicted = x->moved = false;
 	st = attempt_steps(x, &e);
 	/* Spec 01 section 11.2: for actions only what ran, or was refused after it was found, is
 	 * the function's. */
 	if (st != ST_OK && status_deterministic(st) &&
 	    (x->c->want != WANT_ACTION || args_are_array(x->c, NULL) == ST_OK))
 		finish_failure(x, e.text, e.data);
-	else if (st == ST_OVERLOADED && str_eq(e.code, S("DatabaseFull")))
+	else if (st == ST_OVERLOADED && str_eq(e.code, S("DatabaseFull")) &&
+	    x->c->job_step != JOB_STEP_TAKE)
 		finish_full(x, e.text);
+	else if (st == ST_OPERATIONAL && str_eq(e.code, S(PLACEMENT_MOVED)))
+		x->moved = true;
 	else if (st != ST_OK && !x->conflicted)
 		finish_refused(x, &e, st);
-	if (is_query(x) && x->r->st == ST_OK) {
+	if (is_query(x) && x->r->st == ST_OK && !x->moved) {
 		x->r->reads = txn_readset(x->t);
 		result_hash(x->r, x->outcome, x->redact);
 	}
+	if (x->w->made.n > 0 && !(x->r->st == ST_OK && x->r->ok))
+		storage_undo(x->w->f->storage, &x->w->made);
+	buf_reset(&x->w->made);
 	x->r->run_ns = os_mono_ns(db_os(db)) - start;
+}
+
+static void
+attempt(struct run *x, struct snapshot *at)
+{
+	x->t = txn_begin(&(struct txn_opts){
+	    .snapshot = at ? snapshot_ref(at) : db_snapshot(x->w->f->db),
+	    .writable = x->c->want != WANT_QUERY, .writer = x->c->path,
+	    .system = str_starts(x->c->path, S("_system/")) });
+	attempt_in(x);
 	txn_free(x->t);
 	x->t = NULL;
 }
@@ -346,18 +436,42 @@ turn_take(struct run *x, bool alone)
 	return turns;
 }
 
-struct fn_result *
-fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
+static struct run
+run_new(struct fn_worker *w, struct fn_call *c)
 {
 	struct run x = { .w = w, .c = c, .args = VAL_NONE, .redact = c->redact || w->f->redact };
 
 	must(c->identity && c->path.n);
 	arena_reset(w->scratch);
 	module_cache_trim(w);
+	w->spent_ns = 0;
+	w->stays = false;
 	x.request_id = c->request_id;
 	if (x.request_id.n == 0)
 		x.request_id = fn_request_id(w->scratch, db_os(w->f->db));
-	for (int tries = 0;; tries++) {
+	return x;
+}
+
+struct fn_result *
+fn_worker_run_in(struct fn_worker *w, struct fn_call *c, struct txn *t)
+{
+	struct run x = run_new(w, c);
+
+	must(c->want == WANT_QUERY);
+	w->stays = true; /* what the transaction holds cannot be had a second time */
+	x.t = t;
+	x.r = fn_result_new();
+	attempt_in(&x);
+	return x.r;
+}
+
+struct fn_result *
+fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
+{
+	struct run x = run_new(w, c);
+	int        moves = 0;
+
+	for (int tries = 0;;) {
 		pthread_rwlock_t *turn = turn_take(&x, tries == OCC_RETRIES);
 
 		x.r = fn_result_new();
@@ -365,8 +479,15 @@ fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
 		x.r->retries = tries;
 		if (turn)
 			must(pthread_rwlock_unlock(turn) == 0);
-		if (!x.conflicted || tries == OCC_RETRIES)
-			return x.r;
+		if (x.moved)
+			w->stays = ++moves > MOVES_MAX;
+		else if (!x.conflicted || tries++ == OCC_RETRIES)
+			break;
+		else
+			w->spent_ns = 0;
 		fn_result_unref(x.r);
 	}
+	if (c->job_step == JOB_STEP_TAKE && x.r->st == ST_OK && !x.r->ok)
+		scheduled_fail(w, c, x.r);
+	return x.r;
 }

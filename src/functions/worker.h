@@ -12,7 +12,10 @@
 #ifndef FUNCTIONS_WORKER_H
 #define FUNCTIONS_WORKER_H
 
+#include <stdatomic.h>
+
 #include "functions/call.h"
+#include "functions/gate.h"
 
 struct native_call {
 	struct txn            *txn;
@@ -32,6 +35,11 @@ struct native_fn {
 	void *arg;
 };
 
+struct fetch;
+struct runner;
+struct storage;
+struct node_executor;
+struct tier;
 struct functions; /* shared by all workers and the runner; immutable after start */
 
 struct functions_opts {
@@ -40,6 +48,12 @@ struct functions_opts {
 	size_t                  nnatives;
 	str                     cloud_url, site_url, instance_name; /* copied */
 	bool                    redact;
+	const struct storage   *storage;  /* borrowed; NULL: no file storage (simulator) */
+	/* Appends a signed JWT with this payload; NULL: none (simulator). */
+	void (*sign_jwt)(const void *arg, str payload, struct buf *out);
+	const void             *sign_jwt_arg;
+	struct node_executor   *node;     /* borrowed; NULL: no "use node" functions */
+	struct tier            *tier;     /* borrowed; NULL: everything runs in the isolate */
 	/* Workers are threads: a mutation that lost all but its last attempt runs that one alone,
 	 * so that contention costs time, not failures. */
 	bool                    last_try_alone;
@@ -47,6 +61,16 @@ struct functions_opts {
 
 struct functions *functions_new(const struct functions_opts *opts);
 void              functions_free(struct functions *f);
+/* What actions use of the rest of the server; before the first call. */
+struct action_services {
+	struct gate    gate;
+	struct runner *runner;
+	struct fetch  *fetch;
+	uint64_t       timeout_ns; /* of a run */
+};
+void              functions_set_services(struct functions *f, const struct action_services *s);
+/* False: there is no core (simulator). */
+bool              functions_run_actions(const struct functions *f);
 struct db        *functions_db(const struct functions *f);
 
 struct fn_worker;
@@ -54,8 +78,13 @@ struct fn_worker;
 /* iso may be NULL: then only native functions run (simulator).  Owns iso. */
 struct fn_worker *fn_worker_new(struct functions *f, struct isolate *iso);
 void              fn_worker_free(struct fn_worker *w);
+/* For an action's thread: borrows `iso`; actions end when *stop becomes true. */
+struct fn_worker *fn_worker_new_shared(struct functions *f, struct isolate *iso, atomic_bool *stop);
 struct isolate   *fn_worker_isolate(struct fn_worker *w);
 struct functions *fn_worker_functions(struct fn_worker *w);
+
+/* Runs a query in a transaction of the caller's, with what that wrote, and commits nothing. */
+struct fn_result *fn_worker_run_in(struct fn_worker *w, struct fn_call *c, struct txn *t);
 
 /* Runs the call to its end, conflicts retried (spec 03 section 5.7: 4 retries, at once).
  * `at` NULL: the newest snapshot; else a query at exactly this one (reference kept).

@@ -337,6 +337,19 @@ transfer(const struct native_call *c, struct val *ret, struct err *e)
 	return run_end(&r, a->balance[from] - amount, ret, e);
 }
 
+/* A transfer that was scheduled.  One that fails has left nothing to be found in the commit which
+ * says so. */
+static status
+due(const struct native_call *c, struct val *ret, struct err *e)
+{
+	struct sim *s = db_os(snapshot_db(txn_snapshot(c->txn)))->arg;
+	status      st = transfer(c, ret, e);
+
+	if (st != ST_OK)
+		memset(&sim_worker(s)->attempt, 0, sizeof sim_worker(s)->attempt);
+	return st;
+}
+
 /* Opens the account, or closes it if it is empty: what range reads must notice. */
 static status
 toggle(const struct native_call *c, struct val *ret, struct err *e)
@@ -430,6 +443,8 @@ rich(const struct native_call *c, struct val *ret, struct err *e)
 
 const struct native_fn sim_functions[] = {
 	{ "bank.js:transfer", UDF_MUTATION, transfer, NULL },
+	{ "bank.js:later", UDF_MUTATION, later_schedule, NULL },
+	{ "bank.js:due", UDF_MUTATION, due, NULL },
 	{ "bank.js:toggle", UDF_MUTATION, toggle, NULL },
 	{ "bank.js:level", UDF_MUTATION, level, NULL },
 	{ "bank.js:tax", UDF_MUTATION, tax, NULL },

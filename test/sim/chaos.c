@@ -105,4 +105,5 @@ chaos_end(struct sim *s)
 {
 	s->ending = true;
 	s->disk.full = s->disk.dying = false;
+	s->world.skew += (int64_t)24 * 3600 * 1000 * (int64_t)MS; /* all that is scheduled is due */
 }

@@ -121,7 +121,14 @@ new_op(struct client *c)
 	uint32_t    x = draw(s, s->owners), y = (x + 1 + draw(s, s->owners - 1)) % s->owners;
 
 	snprintf(o.name, sizeof o.name, "c%u-%u", c->no, c->next_op++);
-	switch (draw(s, 12)) {
+	switch (draw(s, 14)) {
+	case 12:
+	case 13:
+		snprintf(o.path, sizeof o.path, "later");
+		snprintf(o.args, sizeof o.args,
+		    "{\"op\":\"%s\",\"from\":%u,\"to\":%u,\"amount\":%u}", o.name, x, y,
+		    draw(s, 60));
+		break;
 	case 8:
 		snprintf(o.path, sizeof o.path, "tax");
 		snprintf(o.args, sizeof o.args,
@@ -475,7 +482,8 @@ clients_check_end(struct sim *s)
 	}
 	clients_lost(s);
 	for (size_t i = 0; i < s->checker.history.n; i++)
-		committed += s->checker.history.v[i].op[0] != '\0';
+		committed += s->checker.history.v[i].op[0] != '\0' &&
+		    !later_is_due(s->checker.history.v[i].op);
 	if (done != committed)
 		sim_fail(s, "%zu operations are done, %zu were committed", done, committed);
 }

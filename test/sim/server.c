@@ -55,6 +55,8 @@ on_deferred(void *arg)
 {
 	struct sim *s = arg;
 
+	if (!s->server.up) /* jobs of the dead server come back */
+		return;
 	if (!s->server.flush_due)
 		after(s, 0, flush_event, NULL, s->server.life);
 	s->server.flush_due = true;
@@ -73,6 +75,18 @@ on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool 
 	    !(r->st == ST_OVERLOADED && str_eq(r->code, S("DatabaseFull"))))
 		sim_fail(s, "%.*s: %.*s: %.*s", STR_ARG(c->path), STR_ARG(r->code),
 		    STR_ARG(r->text));
+}
+
+static void
+jobs_event(struct sim *s, void *arg, uint64_t life)
+{
+	uint64_t now = s->world.now, due;
+
+	(void)arg;
+	if (life != s->server.life || !s->server.up)
+		return;
+	due = scheduler_tick(s->server.scheduler, now);
+	after(s, due > now && due - now < 10 * MS ? due - now : 10 * MS, jobs_event, NULL, life);
 }
 
 /* --- life and death --- */
@@ -132,6 +146,9 @@ server_start(struct sim *s)
 	v->runner = runner_new(&ro);
 	v->commits_due = v->flush_due = false;
 	v->up = true;
+	v->scheduler = scheduler_new(&(struct scheduler_opts){
+	    .runner = v->runner, .os = &s->world.os, .parallel = 1 + draw(s, 6) });
+	after(s, latency(s, MS), jobs_event, NULL, v->life);
 	workers_start(s);
 	trace(s, "start %llu", (unsigned long long)db_latest_ts(v->db));
 }
@@ -151,6 +168,7 @@ hang_up_all(struct sim *s)
 
 	v->up = false;
 	v->life++;
+	scheduler_stop(v->scheduler);
 	while (v->conns.n > 0) {
 		struct conn *c = v->conns.v[--v->conns.n];
 
@@ -174,6 +192,7 @@ server_crash(struct sim *s)
 	hang_up_all(s);
 	clients_told(s, s->disk.synced);
 	workers_stop(s);
+	scheduler_free(v->scheduler);
 	runner_free(v->runner);
 	functions_free(v->functions);
 	retention_close(v->retention);

@@ -65,7 +65,7 @@ run(struct sim *s, uint64_t steps)
 		step(s);
 	chaos_end(s);
 	until = s->world.now + PATIENCE_NS;
-	while (!clients_quiet(s) || !admin_quiet(s)) {
+	while (!clients_quiet(s) || !admin_quiet(s) || !later_quiet(s)) {
 		if (s->world.now > until)
 			sim_fail(s, "the clients or the pushes do not come to rest");
 		step(s);
@@ -74,6 +74,7 @@ run(struct sim *s, uint64_t steps)
 		step(s);
 	checker_database(s);
 	clients_check_end(s);
+	later_check_end(s);
 }
 
 /* Returns the hash of the trace. */

@@ -11,6 +11,7 @@
  *     disk.c      the store: slow, full, failing, surviving the server's death
  *     bank.c      the functions: transfers, sums, accounts that come and go
  *     pages.c     a page of the accounts by balance
+ *     later.c     transfers that are scheduled: each happens once
  *     notes.c     more functions: tables that come and go, rows that fit a schema or do not
  *     admin.c     pushes of schemas and indexes, tables deleted, old snapshots read
  *     checker.c   the model: what every read must have seen, what every crash must have kept
@@ -28,6 +29,7 @@
 #include "base/vec.h"
 #include "database/retention.h"
 #include "functions/runner.h"
+#include "functions/scheduler.h"
 #include "fiber.h"
 #include "sync/session.h"
 
@@ -163,6 +165,14 @@ size_t bank_count_ops(struct txn *t, const char *op);
 status notes_read(struct txn *t, uint32_t table, struct notes *ret, struct err *e);
 str    notes_table(uint32_t table);
 
+/* --- later.c --- */
+
+/* Transfers that mutations schedule. */
+status later_schedule(const struct native_call *c, struct val *ret, struct err *e);
+bool   later_is_due(const char *op); /* the name of such a transfer */
+bool   later_quiet(struct sim *s);   /* none waits any more */
+void   later_check_end(struct sim *s);
+
 /* --- worker.c --- */
 
 struct worker {
@@ -228,6 +238,7 @@ struct server {
 	struct auth          *auth;
 	struct functions     *functions;
 	struct runner        *runner;
+	struct scheduler     *scheduler;
 	bool                  commits_due, flush_due;
 	VEC(struct job *)     jobs;  /* waiting for a worker */
 	struct worker         workers[WORKERS];

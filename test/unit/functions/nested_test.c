@@ -91,7 +91,8 @@ TEST(who_may_call_whom)
 	}
 }
 
-/* References and handles: there is nothing but the application's own functions yet. */
+/* References and handles: there is nothing but the application's own functions, and a handle is
+ * one that a push made. */
 TEST(addresses_that_lead_nowhere)
 {
 	const struct {
@@ -239,19 +240,26 @@ TEST(callees_may_have_a_budget)
 	caller_close(&k);
 }
 
-/* What needs the scheduler says that there is none. */
-TEST(scheduling_is_refused_clearly)
+/* Scheduling leaves a row in the caller's transaction; nothing was pushed: there is no handle. */
+TEST(scheduling_checks_its_target)
 {
 	struct caller            k;
 	const struct nested_call c = { .kind = UDF_MUTATION, .name = S("counter:add"),
+		.args = val_empty_object };
+	const struct nested_call missing = { .kind = UDF_MUTATION, .name = S("nowhere:f"),
 		.args = val_empty_object };
 	struct err               e;
 	str                      id;
 
 	caller_open(&k, UDF_MUTATION, 0);
 	e = err_in(k.w.arena);
-	CHECK_EQ(k.n.host.schedule(k.n.host.arg, &c, 1.0, &id, &e), ST_BAD_REQUEST);
-	CHECK_STRZ(e.text, "Scheduling functions is not supported by this server yet.");
+	CHECK_EQ(k.n.host.schedule(k.n.host.arg, &c, 1e12, &id, &e), ST_BAD_REQUEST);
+	CHECK(str_ends(e.text, S("is more than 5 years in the future")));
+	CHECK_EQ(k.n.host.schedule(k.n.host.arg, &missing, 60, &id, &e), ST_BAD_REQUEST);
+	CHECK_STRZ(e.text, "Attempted to schedule function at nonexistent path: nowhere.js");
+	CHECK_EQ(k.n.host.schedule(k.n.host.arg, &c, 60, &id, &e), ST_OK);
+	CHECK(txn_has_writes(k.t));
+	CHECK_EQ(k.n.host.cancel_job(k.n.host.arg, id, &e), ST_OK);
 	CHECK_EQ(k.n.host.cancel_job(k.n.host.arg, S("x"), &e), ST_BAD_REQUEST);
 	CHECK_EQ(k.n.host.create_handle(k.n.host.arg, &c, &id, &e), ST_BAD_REQUEST);
 	caller_close(&k);
@@ -260,4 +268,4 @@ TEST(scheduling_is_refused_clearly)
 TEST_RUN(T(who_may_call_whom), T(addresses_that_lead_nowhere), T(failed_callees_roll_back),
     T(pending_timestamps_stay_in_the_mutation),
     T(error_data_reaches_the_caller), T(observations_and_lines_are_merged),
-    T(calls_nest_eight_deep), T(callees_may_have_a_budget), T(scheduling_is_refused_clearly))
+    T(calls_nest_eight_deep), T(callees_may_have_a_budget), T(scheduling_checks_its_target))

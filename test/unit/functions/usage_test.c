@@ -152,4 +152,33 @@ TEST(calls_warn)
 	world_close(&w);
 }
 
-TEST_RUN(T(counts_above_four_fifths_warn), T(single_large_things_warn), T(calls_warn))
+/* Actions have words of their own; their time is the clock's. */
+TEST(actions_warn_too)
+{
+	struct world    w;
+	struct loglines l;
+	struct val      big;
+	char           *p = mem_alloc(14 << 20);
+
+	world_open(&w, false);
+	memset(p, 'x', 14 << 20);
+	big = app_string(w.arena, str_of(p, 14 << 20));
+	loglines_init(&l, w.arena);
+	usage_warn_action(&l, 1, val_null, val_null, 480000000000u, 600000000000u);
+	CHECK_EQ(l.lines.n, 0);
+	usage_warn_action(&l, 1, big, big, 500000000000u, 600000000000u);
+	CHECK_EQ(l.lines.n, 3);
+	CHECK_STRZ(l.lines.v[0].system_code, "warning:FunctionArgumentsTooLarge");
+	CHECK_STRZ(l.lines.v[0].messages[0],
+	    "Large size of the action arguments (actual: 14680066 bytes, limit: 16777216 bytes).");
+	CHECK_STRZ(l.lines.v[1].messages[0], "Function execution took a long time. (maximum "
+	    "duration: 600s, actual duration: 500000.0ms).");
+	CHECK_STRZ(l.lines.v[2].messages[0], "Large size of the action return value (actual: "
+	    "14680066 bytes, limit: 16777216 bytes).");
+	loglines_clear(&l);
+	mem_free(p);
+	world_close(&w);
+}
+
+TEST_RUN(T(counts_above_four_fifths_warn), T(single_large_things_warn), T(calls_warn),
+    T(actions_warn_too))
