@@ -42,6 +42,7 @@ bench:
 	@ninja -C $(BUILD) run_bench bench_data >/dev/null
 	@echo "one function run, measured inside, heap reset included:"
 	@$(BUILD)/run_bench
+	@node bench/read.mjs
 	@$(BUILD)/bench_data
 	@bench/run
 

@@ -149,7 +149,7 @@ write_entry(struct buf *b, const struct fn_call *c, const struct fn_result *r, b
 	json_key(b, "udfType");
 	json_write_str(b, str_z(udf_kind_name(r->kind)));
 	json_key(b, "identifier");
-	json_write_str(b, fn_path_display(c->arena, c->path));
+	json_write_str(b, c->http ? c->path : fn_path_display(c->arena, c->path));
 	json_key(b, "componentPath");
 	if (c->component.n)
 		json_write_str(b, c->component);
@@ -161,8 +161,12 @@ write_entry(struct buf *b, const struct fn_call *c, const struct fn_result *r, b
 	json_write_str(b, c->request_id);
 	json_key(b, "executionId");
 	json_write_str(b, c->request_id);
-	buf_fmt(b, ",\"cachedResult\":%s,\"parentExecutionId\":null,\"success\":null",
+	buf_fmt(b, ",\"cachedResult\":%s,\"parentExecutionId\":null,\"success\":",
 	    cached ? "true" : "false");
+	if (c->http && r->http)
+		buf_fmt(b, "{\"status\":\"%d\"}", r->http);
+	else
+		buf_add(b, S("null"));
 	json_key(b, "caller");
 	json_write_str(b, str_z(caller_name(c->caller)));
 	json_key(b, "error");

@@ -48,7 +48,7 @@ const struct system_table system_tables[] = {
 	{ "_component_definitions", 543, false, true, { { 0 } } },
 	{ "_components", TABLE_NO_COMPONENTS, false, true,
 	    { { "by_parent_and_name", { "parent", "name" } } } },
-	{ "_function_handles", 545, false, true,
+	{ "_function_handles", TABLE_NO_FUNCTION_HANDLES, false, true,
 	    { { "by_component_path", { "component", "path" } } } },
 	{ "_canonical_urls", 546, false, true, { { 0 } } },
 	{ "_cron_next_run", 547, true, true,

@@ -85,20 +85,35 @@ check_path(str path, struct err *e)
 	}
 }
 
+/* These are evaluated by the server itself (spec 02 section 11.7). */
+static bool
+may_be_node(str path)
+{
+	static const char *const never[] = { "http.js", "crons.js", "schema.js", "auth.config.js",
+		"convex.config.js" };
+
+	for (size_t i = 0; i < COUNT_OF(never); i++)
+		if (str_eq(path, str_z(never[i])))
+			return false;
+	return true;
+}
+
 static status
-check_environment(const struct json *j, struct err *e)
+read_environment(const struct json *j, str path, bool *ret_node, struct err *e)
 {
 	str environment;
 
+	*ret_node = false;
 	if (!json_get_str(j, "environment", &environment) || str_eq(environment, S("isolate")))
 		return ST_OK;
-	if (str_eq(environment, S("node")))
-		return err_set(e, ST_BAD_REQUEST, "DeploymentNotConfiguredForNodeActions",
-		    "This server cannot run \"use node\" modules yet. Remove the \"use node\" "
-		    "directive "
-		    "or keep these functions elsewhere.");
-	return err_set(e, ST_BAD_REQUEST, "InvalidConfig", "Invalid environment: %.*s",
-	    STR_ARG(environment));
+	if (!str_eq(environment, S("node")))
+		return err_set(e, ST_BAD_REQUEST, "InvalidConfig", "Invalid environment: %.*s",
+		    STR_ARG(environment));
+	if (!may_be_node(path))
+		return err_set(e, ST_BAD_REQUEST, "InvalidConfig",
+		    "\"use node\" directive is not allowed for %.*s.", STR_ARG(path));
+	*ret_node = true;
+	return ST_OK;
 }
 
 static status
@@ -111,7 +126,7 @@ read_module(struct arena *a, const struct json *j, struct module_source *ret, st
 		    "Failed to deserialize the JSON body into the target type: a module needs path "
 		    "and source");
 	TRY(check_path(m.path, e));
-	TRY(check_environment(j, e));
+	TRY(read_environment(j, m.path, &m.node, e));
 	m.path = arena_str(a, m.path);
 	m.source = arena_str(a, m.source);
 	if (json_get_str(j, "sourceMap", &m.source_map))
@@ -142,14 +157,14 @@ read_unchanged_one(struct txn *t, struct push *p, const struct json *j, struct e
 	struct val          want;
 	struct doc         *row = NULL;
 	str                 path, sha256;
-	bool                found = false;
+	bool                found = false, node;
 
 	if (!json_get_str(j, "path", &path) || !json_get_str(j, "sha256", &sha256))
 		return err_set(e, ST_BAD_REQUEST, "BadJsonBody",
 		    "Failed to deserialize the JSON body into the target type: a module hash needs "
 		    "path and sha256");
 	TRY(check_path(path, e));
-	TRY(check_environment(j, e));
+	TRY(read_environment(j, path, &node, e));
 	want = val_of_str(p->arena, path);
 	TRY(txn_sys_first(t, S("_modules"), S("by_path"), &want, 1, &row, e));
 	if (!row)
@@ -158,11 +173,15 @@ read_unchanged_one(struct txn *t, struct push *p, const struct json *j, struct e
 	if (!str_eq(deploy_str(doc_val(row), "sha256"), sha256))
 		return err_set(e, ST_CONFLICT, "ExistingModuleHashConflict",
 		    "Existing module hash doesn't match for %.*s", STR_ARG(path));
+	if (node != str_eq(deploy_str(doc_val(row), "environment"), S("node")))
+		return err_set(e, ST_CONFLICT, "ExistingModuleEnvConflict",
+		    "Existing module environment doesn't match for %.*s", STR_ARG(path));
 	TRY(module_source_get(t, sha256, &m->source, &found, e));
 	if (!found)
 		return err_set(e, ST_CONFLICT, "MissingExistingModuleMetadata",
 		    "No existing source found for %.*s", STR_ARG(path));
 	m->source.path = arena_str(p->arena, path);
+	m->source.node = node;
 	m->source.source = arena_str(p->arena, m->source.source);
 	if (m->source.source_map.p)
 		m->source.source_map = arena_str(p->arena, m->source.source_map);
@@ -193,7 +212,7 @@ check_counts(const struct push *p, struct err *e)
 }
 
 static status
-check_node_version(const struct json *body, struct err *e)
+check_node_version(const struct json *body, struct push *p, struct err *e)
 {
 	str version;
 
@@ -203,8 +222,10 @@ check_node_version(const struct json *body, struct err *e)
 		return err_set(e, ST_BAD_REQUEST, "InvalidConfig",
 		    "Node 18 is no longer supported. "
 		    "Upgrade to a newer Node version (20, 22 or 24).");
-	if (str_eq(version, S("20")) || str_eq(version, S("22")) || str_eq(version, S("24")))
+	if (str_eq(version, S("20")) || str_eq(version, S("22")) || str_eq(version, S("24"))) {
+		p->node_version = arena_str(p->arena, version);
 		return ST_OK;
+	}
 	return err_set(e, ST_BAD_REQUEST, "InvalidConfig", "Invalid node version: %.*s",
 	    STR_ARG(version));
 }
@@ -237,7 +258,8 @@ push_read_body(struct txn *t, const struct json *body, struct push *p,
 		    "the target type: missing field `appDefinition`");
 	if (!changed)
 		changed = json_get(app, "functions"); /* the field's older name */
-	TRY(check_node_version(body, e));
+	TRY(check_node_version(body, p, e));
+	TRY(node_read_deps(p, body, e));
 	TRY(refuse_components(body, app, e));
 	if ((changed ? changed->n : 0) + (unchanged ? unchanged->n : 0) > MODULES_MAX)
 		return err_set(e, ST_BAD_REQUEST, "InvalidModules", "Too many modules (maximum %d)",

@@ -16,12 +16,14 @@
 #include "functions/worker.h"
 
 struct deploy;
+struct node_executor;
 
 struct deploy_opts {
 	struct db      *db;
 	struct auth    *auth;
 	const struct os *os;
 	str             cloud_url, site_url; /* copied */
+	struct node_executor *node; /* borrowed; NULL: "use node" modules are refused */
 };
 
 struct deploy *deploy_new(const struct deploy_opts *opts);
@@ -52,6 +54,18 @@ uint64_t deploy_wait_ms(const struct json *body);
 status deploy_finish_push(struct fn_worker *w, const struct deploy_request *q, struct buf *reply,
     ts_t *ret_ts, struct err *e);
 status deploy_report_push_completed(struct fn_worker *w, const struct deploy_request *q,
+    struct buf *reply, ts_t *ret_ts, struct err *e);
+
+/* One-off queries (spec 04 section 12). */
+status deploy_run_test_function(struct fn_worker *w, const struct deploy_request *q,
+    struct buf *reply, ts_t *ret_ts, struct err *e);
+
+/* Scheduled functions (spec 05 section 2.4). */
+status deploy_cancel_job(struct fn_worker *w, const struct deploy_request *q, struct buf *reply,
+    ts_t *ret_ts, struct err *e);
+status deploy_cancel_all_jobs(struct fn_worker *w, const struct deploy_request *q,
+    struct buf *reply, ts_t *ret_ts, struct err *e);
+status deploy_delete_scheduled_functions_table(struct fn_worker *w, const struct deploy_request *q,
     struct buf *reply, ts_t *ret_ts, struct err *e);
 
 /* Environment variables and URLs (spec 02 section 16). */

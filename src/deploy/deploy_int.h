@@ -1,6 +1,7 @@
 /* deploy_int.h - what the files of this folder share.
  *
  * request.c checks who asks; push.c keeps started pushes; body.c reads the push request;
+ * node_push.c sees to modules for Node.js;
  * modules.c, authconfig.c and env.c own their system tables; reply.c writes JSON.
  */
 #ifndef DEPLOY_DEPLOY_INT_H
@@ -10,6 +11,7 @@
 
 #include "database/ddl.h"
 #include "deploy/deploy.h"
+#include "node/executor.h"
 
 #define PUSHES_MAX 8 /* started and not finished; the oldest is forgotten first */
 
@@ -17,6 +19,7 @@ struct push_module {
 	struct module_source source;
 	str                  sha256;    /* hex, spec 02 section 4.6 */
 	bool unchanged; /* the stored row stays as it is unless its analysis differs */
+	str  package;   /* modules for Node.js: sourcePackageId; else p == NULL */
 };
 
 /* A started push: what finish_push will store. */
@@ -36,6 +39,11 @@ struct push {
 	bool                has_schema_id;
 	struct docid        schema_id;
 	str                 environment; /* JSON object of the user's variables at the start */
+	size_t              ndeps;       /* nodeDependencies */
+	struct node_dep    *deps;
+	str                 node_version; /* p == NULL: not given */
+	str                 package;     /* of the modules for Node.js; p == NULL: there are none */
+	uint64_t            package_bytes;
 };
 
 struct deploy {
@@ -44,6 +52,7 @@ struct deploy {
 	struct auth     *auth;
 	const struct os *os;
 	str              cloud_url, site_url;
+	struct node_executor *node; /* NULL: none */
 	pthread_mutex_t  lock; /* guards pushes */
 	struct push     *pushes[PUSHES_MAX];
 	size_t           npushes;
@@ -91,8 +100,15 @@ NODISCARD status module_source_get(struct txn *t, str sha256, struct module_sour
 struct module_diff {
 	VEC(str) added, removed; /* in the push's or the transaction's arena */
 };
+/* --- handles.c: one row for each function of the modules that are stored now --- */
+
+NODISCARD status handles_put(struct txn *t, uint64_t now_ns, struct err *e);
+
 NODISCARD status modules_replace(struct txn *t, const struct push *p, const struct json *analysis,
     struct module_diff *ret, struct err *e);
+/* One module beside or in the place of what is there; analyzed NULL: none. */
+NODISCARD status module_put(struct txn *t, const struct push_module *m, const struct json *analyzed,
+    struct err *e);
 /* The UDF config row; *ret_version n == 0: never pushed. */
 NODISCARD status udf_config_get(struct txn *t, str *ret_version, uint8_t ret_seed[32],
     uint64_t *ret_ns, struct err *e);
@@ -118,6 +134,21 @@ NODISCARD status env_import(struct deploy *d, struct txn *t, struct arena *a,
 /* Required variables of the app definition (a JSON export or p == NULL) that are not set:
  * MissingEnvironmentVariables; values that do not fit: InvalidEnvironmentVariable. */
 NODISCARD status env_check_declared(struct txn *t, str definition, struct err *e);
+
+/* --- node_push.c --- */
+
+/* nodeDependencies of the request. */
+NODISCARD status node_read_deps(struct push *p, const struct json *body, struct err *e);
+/* Makes the package of the modules for Node.js and adds what they register to p->analysis.
+ * Nothing to do if there are none. */
+NODISCARD status node_analyze_push(struct deploy *d, struct push *p, const struct import_env *env,
+    struct err *e);
+/* The rows that name the package and its dependencies. */
+NODISCARD status node_store_package(struct txn *t, const struct push *p, struct err *e);
+/* "nodeVersion" of get_config_hashes; nothing if none was pushed (spec 02 section 4.6). */
+NODISCARD status node_reply_version(struct txn *t, struct buf *b, struct err *e);
+/* externalDepsId of the reply: JSON. */
+void node_reply_deps(struct buf *b, const struct push *p);
 
 /* --- reply.c --- */
 

@@ -12,6 +12,7 @@
 struct finish {
 	struct push       *p;
 	const struct json *analysis;
+	uint64_t           now_ns;
 	struct buf        *reply;
 };
 
@@ -110,6 +111,10 @@ finish(struct txn *t, void *arg, struct err *e)
 	TRY(udf_config_put(t, p, &o.previous_version, e));
 	st = modules_replace(t, p, f->analysis, &o.modules, e);
 	if (st == ST_OK)
+		st = handles_put(t, f->now_ns, e);
+	if (st == ST_OK)
+		st = node_store_package(t, p, e);
+	if (st == ST_OK)
 		st = ddl_activate_schema(t, p->has_schema_id ? &p->schema_id : NULL,
 		    &o.previous_schema, &o.next_schema, e);
 	if (st == ST_OK)
@@ -145,7 +150,7 @@ status
 deploy_finish_push(struct fn_worker *w, const struct deploy_request *q, struct buf *reply,
     ts_t *ret_ts, struct err *e)
 {
-	struct finish f = { .reply = reply };
+	struct finish f = { .reply = reply, .now_ns = os_now_ns(q->deploy->os) };
 	struct json  *analysis;
 	bool          dry;
 	str           token;

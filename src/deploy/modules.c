@@ -81,9 +81,9 @@ module_value(struct txn *t, const struct push_module *m, const struct json *anal
 	pack_key(&p, S("path"));
 	pack_str(&p, m->source.path);
 	pack_key(&p, S("sourcePackageId"));
-	pack_str(&p, m->sha256);
+	pack_str(&p, m->package.p ? m->package : m->sha256);
 	pack_key(&p, S("environment"));
-	pack_str(&p, S("isolate"));
+	pack_str(&p, m->source.node ? S("node") : S("isolate"));
 	pack_key(&p, S("sha256"));
 	pack_str(&p, m->sha256);
 	pack_key(&p, S("analyzeResult"));
@@ -185,6 +185,20 @@ modules_replace(struct txn *t, const struct push *p, const struct json *analysis
 		st = delete_rest(&s, ret, e);
 	map_free(s.by_path);
 	return st;
+}
+
+status
+module_put(struct txn *t, const struct push_module *m, const struct json *analyzed, struct err *e)
+{
+	struct val   key = val_of_str(txn_arena(t), m->source.path), want;
+	struct doc  *row = NULL;
+	struct docid id;
+
+	TRY(module_value(t, m, analyzed, &want, e));
+	TRY(source_put(t, m, e));
+	TRY(txn_sys_first(t, S("_modules"), S("by_path"), &key, 1, &row, e));
+	return row ? txn_sys_replace(t, row->id, want, e)
+		   : txn_sys_insert(t, S("_modules"), want, &id, e);
 }
 
 static status

@@ -150,7 +150,7 @@ reply_start_push(struct buf *b, const struct push *p, const struct index_diff *d
 	json_key(b, "environmentVariables");
 	buf_add(b, p->environment);
 	json_key(b, "externalDepsId");
-	buf_add(b, S("null"));
+	node_reply_deps(b, p);
 	json_key(b, "componentDefinitionPackages");
 	buf_add(b, S("{\"\":null}"));
 	json_key(b, "appAuth");

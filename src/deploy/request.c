@@ -16,6 +16,7 @@ deploy_new(const struct deploy_opts *opts)
 	d->os = opts->os;
 	d->cloud_url = arena_str(a, opts->cloud_url);
 	d->site_url = arena_str(a, opts->site_url);
+	d->node = opts->node;
 	must(pthread_mutex_init(&d->lock, NULL) == 0);
 	return d;
 }

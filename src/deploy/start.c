@@ -46,6 +46,7 @@ choose_import_phase(struct deploy *d, struct txn *t, struct push *p, struct err 
 
 struct evaluation {
 	struct fn_worker    *w;
+	struct deploy       *d;
 	struct push         *p;
 	struct import_env    env;
 	struct module_source schema, definition;
@@ -72,7 +73,7 @@ analyze(struct evaluation *ev, struct err *e)
 	else if (status_deterministic(st))
 		err_prefix(e, "Loading the pushed modules encountered the following\n    error:\n");
 	buf_clear(&analysis);
-	return st;
+	return st == ST_OK ? node_analyze_push(ev->d, p, &ev->env, e) : st;
 }
 
 /* Step 5. */
@@ -153,7 +154,7 @@ read_push(struct fn_worker *w, const struct deploy_request *q, struct push *p, s
 {
 	struct deploy    *d = q->deploy;
 	struct txn       *t = deploy_txn(d, false, "_system/start_push");
-	struct evaluation ev = { .w = w, .p = p };
+	struct evaluation ev = { .w = w, .d = d, .p = p };
 	status            st;
 
 	new_token(d, p);

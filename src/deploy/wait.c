@@ -50,6 +50,7 @@ deploy_get_config_hashes(struct fn_worker *w, const struct deploy_request *q, st
 			json_write_str(reply, version);
 		else
 			buf_add(reply, S("null"));
+		st = node_reply_version(t, reply, e);
 		buf_add(reply, S("}"));
 	}
 	txn_free(t);

@@ -1,7 +1,7 @@
 /* core.c - the core's turns: see core.h.
  *
- * Thread: the loop thread; worker_main(), store_main(), background_main() and
- *         retention_main() are their own.
+ * Thread: the loop thread; store_main(), background_main() and retention_main() are their
+ *         own, worker_done() is a worker's.
  * Memory: queues; jobs and posts belong to whoever sent them.
  */
 #include <stdatomic.h>
@@ -14,13 +14,13 @@
 #include "database/ddl.h"
 #include "database/retention.h"
 #include "main/core.h"
+#include "main/workers.h"
 #include "runtime/queue.h"
 #include "runtime/thread.h"
 
 #define JOBS_CAP        4096
 #define DONE_AT_ONCE    256
 #define BATCH_ROWS      20000 /* rows in one transaction of the store */
-#define WORKER_STACK    ((size_t)24 << 20) /* 2 MiB for each of nine nested runs, and ours */
 #define IDLE_NS         (5ull * 1000000000ull) /* of the store, between promises */
 #define STORE_STACK     ((size_t)1 << 20)
 #define DRAIN_NS        (10ull * 1000000000ull)
@@ -33,16 +33,18 @@ struct core {
 	struct core_opts opts;
 	struct runner   *runner;
 	struct api      *api;
+	struct scheduler *scheduler;
 	struct db       *db;
 	struct retention *retention;
 	struct http_server *server;
 
 	struct post         *posts, **posts_end; /* since the last turn, oldest first */
-	struct queue        *done;  /* struct job: they have run */
-	struct queue        *jobs;  /* struct job */
-	VEC(struct job *)    overflow; /* jobs that found the queue full, oldest first */
-	size_t               overflow_at;
-	VEC(struct thread *) workers;
+	pthread_mutex_t      gate_lock;           /* of the next line */
+	struct gate_post    *gate, **gate_end;   /* the same, from other threads */
+	struct actions      *actions;
+	struct workers      *workers;
+	struct queue        *done;    /* struct job: they have run */
+	VEC(struct job *)    refused; /* jobs that did not get to the workers */
 
 	struct queue  *store_wake, *background_wake, *retention_wake; /* nothing is ever pushed */
 	struct thread *store, *background, *retention_thread;
@@ -57,6 +59,13 @@ struct core {
 	uint64_t    catalog_version;
 };
 
+/* A worker's thread. */
+static void
+worker_done(void *arg, struct job *j)
+{
+	queue_push_wait(((struct core *)arg)->done, j);
+}
+
 struct core *
 core_new(const struct core_opts *opts)
 {
@@ -64,8 +73,19 @@ core_new(const struct core_opts *opts)
 
 	c->opts = *opts;
 	c->posts_end = &c->posts;
+	must(pthread_mutex_init(&c->gate_lock, NULL) == 0);
+	c->gate_end = &c->gate;
 	c->done = queue_new(JOBS_CAP);
-	c->jobs = queue_new(JOBS_CAP);
+	c->workers = workers_new(&(struct workers_opts){
+	    .os = opts->os,
+	    .normal = opts->workers,
+	    .max = opts->workers_max,
+	    .worker_new = opts->worker_new,
+	    .worker_arg = opts->worker_arg,
+	    .idle = opts->worker_idle,
+	    .done = worker_done,
+	    .done_arg = c,
+	});
 	c->store_wake = queue_new(1);
 	c->background_wake = queue_new(1);
 	c->retention_wake = queue_new(1);
@@ -77,14 +97,11 @@ core_free(struct core *c)
 {
 	if (!c)
 		return;
-	queue_close(c->jobs);
-	for (size_t i = 0; i < c->workers.n; i++)
-		thread_join_free(c->workers.v[i]);
-	must(c->overflow.n == c->overflow_at && !c->posts);
-	vec_clear(&c->workers);
-	vec_clear(&c->overflow);
+	workers_free(c->workers);
+	must(c->refused.n == 0 && !c->posts);
+	must(pthread_mutex_destroy(&c->gate_lock) == 0);
+	vec_clear(&c->refused);
 	queue_free(c->done);
-	queue_free(c->jobs);
 	queue_free(c->store_wake);
 	queue_free(c->background_wake);
 	queue_free(c->retention_wake);
@@ -141,44 +158,90 @@ run_posts(struct core *c)
 	}
 }
 
-/* --- workers --- */
+/* --- the gate --- */
 
 static void
-worker_main(void *arg)
+gate_post(void *arg, struct gate_post *p)
 {
-	struct core      *c = arg;
-	struct fn_worker *w = c->opts.worker_new(c->opts.worker_arg);
-	void             *item;
+	struct core *c = arg;
+	bool         first;
 
-	for (;;) {
-		size_t n = queue_pop(c->jobs, &item, 1, UINT64_MAX);
+	must(pthread_mutex_lock(&c->gate_lock) == 0);
+	first = !c->gate;
+	p->next = NULL;
+	*c->gate_end = p;
+	c->gate_end = &p->next;
+	must(pthread_mutex_unlock(&c->gate_lock) == 0);
+	if (first)
+		queue_wake(c->done);
+}
 
-		if (n > 0) {
-			job_run(item, w);
-			queue_push_wait(c->done, item);
-		} else if (queue_closed(c->jobs)) {
-			break;
-		}
+struct gate
+core_gate(struct core *c)
+{
+	return (struct gate){ c, gate_post };
+}
+
+static void
+run_gate(struct core *c)
+{
+	struct gate_post *p, *next;
+
+	must(pthread_mutex_lock(&c->gate_lock) == 0);
+	p = c->gate;
+	c->gate = NULL;
+	c->gate_end = &c->gate;
+	must(pthread_mutex_unlock(&c->gate_lock) == 0);
+	for (; p; p = next) {
+		next = p->next;
+		p->run(p);
 	}
-	fn_worker_free(w);
+}
+
+/* --- workers and actions --- */
+
+/* An action's thread. */
+void
+core_action_done(void *core, struct job *j)
+{
+	worker_done(core, j);
+}
+
+/* From inside of the core's turn. */
+void
+core_action_refused(void *core, struct job *j)
+{
+	struct core *c = core;
+
+	vec_push(&c->refused, j);
+}
+
+void
+core_set_actions(struct core *c, struct actions *a)
+{
+	c->actions = a;
 }
 
 void
 core_start_workers(struct core *c)
 {
-	for (int i = 0; i < c->opts.workers; i++)
-		vec_push(&c->workers, thread_start("worker", WORKER_STACK, worker_main, c));
+	workers_start(c->workers);
 }
 
-/* The core must not wait for the workers, so what does not fit stays here. */
+/* What the last turns could not hand to the workers. */
 static void
-refill_jobs(struct core *c)
+take_refused(struct core *c)
 {
-	while (c->overflow_at < c->overflow.n &&
-	    queue_push(c->jobs, c->overflow.v[c->overflow_at]))
-		c->overflow_at++;
-	if (c->overflow_at == c->overflow.n)
-		c->overflow.n = c->overflow_at = 0;
+	VEC(struct job *) refused = { 0 };
+
+	if (c->refused.n == 0)
+		return;
+	for (size_t i = 0; i < c->refused.n; i++)
+		vec_push(&refused, c->refused.v[i]);
+	c->refused.n = 0;
+	for (size_t i = 0; i < refused.n; i++)
+		runner_job_done(c->runner, refused.v[i]);
+	vec_clear(&refused);
 }
 
 /* True if there may be more. */
@@ -188,9 +251,9 @@ take_done(struct core *c)
 	void  *items[DONE_AT_ONCE];
 	size_t n = queue_pop(c->done, items, DONE_AT_ONCE, 0);
 
-	refill_jobs(c);
 	for (size_t i = 0; i < n; i++)
 		runner_job_done(c->runner, items[i]);
+	take_refused(c);
 	return n == DONE_AT_ONCE;
 }
 
@@ -199,8 +262,10 @@ submit(void *arg, struct job *j)
 {
 	struct core *c = arg;
 
-	if (c->overflow.n > 0 || !queue_push(c->jobs, j))
-		vec_push(&c->overflow, j);
+	if (job_is_action(j))
+		actions_submit(c->actions, j);
+	else if (!workers_submit(c->workers, j))
+		vec_push(&c->refused, j);
 }
 
 struct executor
@@ -339,7 +404,10 @@ drain(struct core *c, uint64_t now)
 		c->drain_end_ns = now + DRAIN_NS;
 		http_server_refuse_new(c->server);
 		api_stop(c->api);
+		scheduler_stop(c->scheduler);
 	}
+	if (now >= c->drain_end_ns - DRAIN_NS / 2) /* the rest of the time is for their ends */
+		actions_cancel(c->actions);
 	if (!c->drained && runner_busy(c->runner) + api_busy(c->api) > 0 && now < c->drain_end_ns)
 		return now + STOP_POLL_NS;
 	if (!c->drained && now >= c->drain_end_ns)
@@ -354,10 +422,11 @@ uint64_t
 core_turn(void *arg)
 {
 	struct core *c = arg;
-	uint64_t     now = os_mono_ns(c->opts.os), due;
+	uint64_t     now = os_mono_ns(c->opts.os), due, look;
 	bool         more;
 
 	run_posts(c);
+	run_gate(c);
 	more = take_done(c);
 	if (atomic_exchange(&c->commits, false)) {
 		runner_commits(c->runner);
@@ -372,12 +441,15 @@ core_turn(void *arg)
 	}
 	api_settle(c->api);
 	due = api_tick(c->api, now);
+	look = scheduler_tick(c->scheduler, now);
+	due = look < due ? look : due;
+	look = actions_tick(c->actions, now);
+	due = look < due ? look : due;
 	if (atomic_load(&c->stop)) {
-		uint64_t look = drain(c, now);
-
+		look = drain(c, now);
 		due = look < due ? look : due;
 	}
-	return more || c->deferred ? now : due;
+	return more || c->deferred || c->refused.n ? now : due;
 }
 
 static void
@@ -387,8 +459,10 @@ wake_loop(void *server)
 }
 
 void
-core_run(struct core *c, struct runner *r, struct api *a, struct http_server *s)
+core_run(struct core *c, struct runner *r, struct api *a, struct scheduler *sched,
+    struct http_server *s)
 {
+	c->scheduler = sched;
 	c->runner = r;
 	c->api = a;
 	c->server = s;

@@ -14,7 +14,10 @@
 #ifndef MAIN_CORE_H
 #define MAIN_CORE_H
 
+#include "functions/actions.h"
+#include "functions/gate.h"
 #include "functions/runner.h"
+#include "functions/scheduler.h"
 #include "net/api.h"
 
 struct core;
@@ -22,10 +25,11 @@ struct retention;
 
 struct core_opts {
 	const struct os *os;
-	int              workers;
+	int              workers, workers_max; /* threads: see main/workers.h */
 	/* Makes the worker's own things, on its thread. */
 	struct fn_worker *(*worker_new)(void *arg);
 	void *worker_arg;
+	void (*worker_idle)(struct fn_worker *fn); /* see main/workers.h */
 };
 
 struct core *core_new(const struct core_opts *opts);
@@ -48,7 +52,14 @@ void core_start_workers(struct core *c);
 
 /* Serves until core_stop(), then drains: long polls end, calls that run finish (at most 10 s), the
  * server stops, the store has written everything. */
-void core_run(struct core *c, struct runner *r, struct api *a, struct http_server *s);
+void core_run(struct core *c, struct runner *r, struct api *a, struct scheduler *sched,
+    struct http_server *s);
+/* The way from any thread into the core's turns. */
+struct gate core_gate(struct core *c);
+/* The threads of actions, before the first call; their callbacks are these, with the core. */
+void core_set_actions(struct core *c, struct actions *a);
+void core_action_done(void *core, struct job *j);
+void core_action_refused(void *core, struct job *j);
 /* Any thread. */
 void core_stop(struct core *c);
 

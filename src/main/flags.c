@@ -22,6 +22,7 @@ enum flag_id {
 	FLAG_BANNER,
 	FLAG_READ_ONLY,
 	FLAG_WORKERS,
+	FLAG_WORKERS_MAX,
 	FLAG_INDEX_RETENTION,
 	FLAG_DOCUMENT_RETENTION,
 	FLAG_CACHE,
@@ -49,6 +50,7 @@ static const struct flag {
 	{ "banner", 0, false, FLAG_BANNER },
 	{ "read-only", 0, false, FLAG_READ_ONLY },
 	{ "workers", 0, true, FLAG_WORKERS },
+	{ "workers-max", 0, true, FLAG_WORKERS_MAX },
 	{ "index-retention", 0, true, FLAG_INDEX_RETENTION },
 	{ "document-retention", 0, true, FLAG_DOCUMENT_RETENTION },
 	{ "cache-bytes", 0, true, FLAG_CACHE },
@@ -90,6 +92,8 @@ flags_help(void)
 "      --local-storage FOLDER   files and caches [convex_local_storage]\n"
 "      --redact-logs-to-client  hide error details and log lines from clients\n"
 "      --workers N              function threads [processors, at least 2]\n"
+"      --workers-max N          the same with substitutes for those that run a function which\n"
+"                               takes long [32, less where there is little memory]\n"
 "      --cache-bytes SIZE       memory for data, such as 500M or 4G: documents, index entries,\n"
 "                               page caches, query results, recent writes, and the idle\n"
 "                               process itself [a quarter of the memory, at least 64M]\n"
@@ -222,6 +226,8 @@ apply(struct flags *f, const struct flag *flag, const char *value, struct err *e
 		break;
 	case FLAG_WORKERS:
 		return parse_number(flag->name, value, 256, &f->workers, e);
+	case FLAG_WORKERS_MAX:
+		return parse_number(flag->name, value, 1024, &f->workers_max, e);
 	case FLAG_CACHE:
 		return parse_bytes(flag->name, value, &f->cache_bytes, e);
 	case FLAG_INDEX_RETENTION:

@@ -36,6 +36,7 @@ struct flags {
 	size_t      cache_bytes;          /* 0: budget_default() */
 	int         index_retention, document_retention; /* seconds; 0: not given */
 	int workers; /* function threads; 0: as many as processors, at least 2 */
+	int workers_max; /* with substitutes for those that are busy for long; 0: by memory */
 };
 
 /* BAD_REQUEST with a text that names the option. */

@@ -14,16 +14,27 @@
 #include <unistd.h>
 
 #include "admin/sysfn.h"
+#include "auth/sign_jwt.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "database/retention.h"
+#include "fetch/fetch.h"
+#include "files/files.h"
+#include "functions/scheduler.h"
+#include "functions/storage.h"
 #include "main/budget.h"
 #include "main/server.h"
 #include "main/version.h"
+#include "node/executor.h"
+#include "node/tier.h"
+#include "os/memory.h"
 #include "os/file.h"
 #include "runtime/thread.h"
 
+#define WORKERS_MAX    32                  /* spec 04 section 5.4: 16 queries, 16 mutations */
+#define WORKER_MEMORY  ((size_t)192 << 20) /* both budgets of a heap, and what it is a copy of */
+#define ACTION_DEFAULT_NS (600ull * 1000000000ull)
 #define SAME_SIGNAL_NS 500000000ull /* signals closer than this are one */
 
 struct server {
@@ -41,8 +52,16 @@ struct server {
 	struct auth        *auth;
 	struct functions   *functions;
 	struct runner      *runner;
+	struct fetch       *fetch;
+	struct actions     *actions;
+	uint64_t            action_ns; /* that an action may take */
 	struct fnlog       *fnlog;
+	struct files       *files;
+	struct storage     *storage;
+	struct node_executor *node;
+	struct tier          *tier;
 	struct deploy      *deploy;
+	struct scheduler   *scheduler;
 	struct api         *api;
 	struct http_server *http;
 	struct sysfn_env    sysfn;
@@ -137,7 +156,9 @@ make_folders(struct server *s, struct err *e)
 	if (str_rfind_char(path, '/', &slash) && slash > 0)
 		TRY(make_folder(arena_z(s->arena, str_head(path, slash)), e));
 	s->cache_dir = arena_fmt(s->arena, "%s/bytecode", s->flags->local_storage);
-	return make_folder(s->cache_dir.p, e);
+	TRY(make_folder(s->cache_dir.p, e));
+	return files_open(arena_fmt(s->arena, "%s/files", s->flags->local_storage).p, s->os,
+	    &s->files, e);
 }
 
 static struct fn_worker *
@@ -149,8 +170,15 @@ worker_new(void *arg)
 	                                       .cache_dir = s->cache_dir,
 	                                       .cloud_url = s->cloud_url,
 	                                       .site_url = s->site_url,
+	                                       .full_engine = tier_available(s->tier),
 	                                       .os = s->os,
 	                                   }));
+}
+
+static void
+worker_idle(struct fn_worker *w)
+{
+	isolate_prepare(fn_worker_isolate(w));
 }
 
 /* The option, or the variable that the reference server reads. */
@@ -174,6 +202,9 @@ open_retention(struct server *s, struct err *e)
 
 	TRY(window(s->flags->index_retention, "INDEX_RETENTION_DELAY", &o.index_ns, e));
 	TRY(window(s->flags->document_retention, "DOCUMENT_RETENTION_DELAY", &o.document_ns, e));
+	TRY(window(0, "ACTION_TIMEOUT_SECONDS", &s->action_ns, e));
+	if (s->action_ns == 0)
+		s->action_ns = ACTION_DEFAULT_NS;
 	return retention_open(s->db, &o, &s->retention, e);
 }
 
@@ -205,6 +236,51 @@ on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool 
 		    r->conflict->doc, r->conflict->table, r->conflict->index);
 }
 
+static struct storage *
+make_storage(const struct server *s)
+{
+	struct storage_opts opts = { .files = s->files, .origin = s->cloud_url,
+		.instance_name = s->instance_name, .os = s->os };
+
+	auth_subkey(s->secret, S("store file authorization"), opts.token_key);
+	return storage_new(&opts);
+}
+
+static void
+sign_jwt(const void *signer, str payload, struct buf *out)
+{
+	jwt_sign(signer, payload, out);
+}
+
+static struct isolate *
+isolate_open(struct server *s, size_t burst)
+{
+	return isolate_new(&(struct isolate_opts){ .images_burst = burst,
+	    .images_bytes = memory_available() / 8, .cache_dir = s->cache_dir,
+	    .cloud_url = s->cloud_url, .site_url = s->site_url, .os = s->os });
+}
+
+/* Once the runner is there, which actions call. */
+static void
+make_actions(struct server *s)
+{
+	s->fetch = fetch_new(&(struct fetch_opts){ .proxy = NULL });
+	functions_set_services(s->functions, &(struct action_services){
+	    .gate = core_gate(s->core),
+	    .runner = s->runner,
+	    .fetch = s->fetch,
+	    .timeout_ns = s->action_ns,
+	});
+	s->actions = actions_new(&(struct actions_opts){
+	    .functions = s->functions,
+	    .isolate = isolate_open(s, ACTIONS_MAX_DEFAULT),
+	    .done = core_action_done,
+	    .refused = core_action_refused,
+	    .done_arg = s->core,
+	});
+	core_set_actions(s->core, s->actions);
+}
+
 static void
 make_modules(struct server *s)
 {
@@ -220,7 +296,16 @@ make_modules(struct server *s)
 	memcpy(auth.secret, s->secret, sizeof auth.secret);
 	s->sysfn = (struct sysfn_env){ s->cloud_url, s->site_url };
 	functions.natives = sysfn_table(&s->sysfn, &functions.nnatives);
+	s->storage = make_storage(s);
+	functions.storage = s->storage;
+	s->node = node_executor_new(&(struct node_executor_opts){
+	    .folder = arena_fmt(s->arena, "%s/node", s->flags->local_storage).p, .os = s->os });
+	functions.node = s->node;
+	s->tier = tier_new(&(struct tier_opts){ .os = s->os });
+	functions.tier = s->tier;
 	s->auth = auth_new(&auth);
+	functions.sign_jwt = sign_jwt;
+	functions.sign_jwt_arg = auth_signer(s->auth);
 	s->functions = functions_new(&functions);
 	s->fnlog = fnlog_new(s->os);
 	s->runner = runner_new(&(struct runner_opts){
@@ -233,8 +318,11 @@ make_modules(struct server *s)
 	    .on_deferred = core_on_deferred,
 	    .on_deferred_arg = s->core,
 	});
+	make_actions(s);
+	s->scheduler =
+	    scheduler_new(&(struct scheduler_opts){ .runner = s->runner, .os = s->os });
 	s->deploy = deploy_new(&(struct deploy_opts){ .db = s->db, .auth = s->auth, .os = s->os,
-	    .cloud_url = s->cloud_url, .site_url = s->site_url });
+	    .cloud_url = s->cloud_url, .site_url = s->site_url, .node = s->node });
 	s->api = api_new(&(struct api_opts){
 	    .db = s->db,
 	    .auth = s->auth,
@@ -243,8 +331,11 @@ make_modules(struct server *s)
 	    .deploy = s->deploy,
 	    .os = s->os,
 	    .core = core_port(s->core),
+	    .gate = core_gate(s->core),
+	    .storage = s->storage,
 	    .instance_name = s->instance_name,
 	    .version = S(FRESNEL_VERSION),
+	    .origin = s->cloud_url, .site_origin = s->site_url,
 	    .redact = s->flags->redact,
 	    .metrics = !getenv("DISABLE_METRICS_ENDPOINT"),
 	});
@@ -316,6 +407,20 @@ worker_count(const struct flags *f)
 	return n < 2 ? 2 : n > 64 ? 64 : (int)n;
 }
 
+/* Each of them may come to need as much memory as a function may use. */
+static int
+worker_count_max(const struct flags *f)
+{
+	int    normal = worker_count(f);
+	size_t fit = memory_available() / WORKER_MEMORY;
+
+	if (f->workers_max > 0)
+		return f->workers_max < normal ? normal : f->workers_max;
+	if (fit > WORKERS_MAX)
+		fit = WORKERS_MAX;
+	return fit < 2 * (size_t)normal ? 2 * normal : (int)fit;
+}
+
 /* --- life --- */
 
 static void
@@ -323,12 +428,19 @@ close_all(struct server *s)
 {
 	api_free(s->api);
 	deploy_free(s->deploy);
+	scheduler_free(s->scheduler);
 	if (s->runner)
 		runner_free(s->runner);
+	actions_free(s->actions);
 	core_free(s->core); /* joins the workers */
+	fetch_free(s->fetch);
 	fnlog_free(s->fnlog);
 	if (s->functions)
 		functions_free(s->functions);
+	node_executor_free(s->node);
+	tier_free(s->tier);
+	storage_free(s->storage);
+	files_close(s->files);
 	auth_free(s->auth);
 	retention_close(s->retention);
 	if (s->db)
@@ -346,7 +458,8 @@ serve(struct server *s, struct err *e)
 	os_random(s->os, hash_key, sizeof hash_key);
 	hash_seed(hash_key[0], hash_key[1]);
 	s->core = core_new(&(struct core_opts){ .os = s->os, .workers = worker_count(s->flags),
-	    .worker_new = worker_new, .worker_arg = s });
+	    .workers_max = worker_count_max(s->flags),
+	    .worker_new = worker_new, .worker_idle = worker_idle, .worker_arg = s });
 	TRY(open_database(s, e));
 	make_modules(s);
 	TRY(open_ports(s, e));
@@ -359,7 +472,7 @@ serve(struct server *s, struct err *e)
 	log_info("Fresnel %s serves %.*s on %s:%d (HTTP actions: %d), database %s", FRESNEL_VERSION,
 	    STR_ARG(s->instance_name), s->flags->interface, http_server_port(s->http, false),
 	    http_server_port(s->http, true), s->flags->db_path);
-	core_run(s->core, s->runner, s->api, s->http);
+	core_run(s->core, s->runner, s->api, s->scheduler, s->http);
 	http_server_free(s->http);
 	stop_signals(s);
 	log_info("stopped");

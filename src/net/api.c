@@ -19,8 +19,12 @@ static const struct push_route
     finish_push = { deploy_finish_push, true, false },
     report_push = { deploy_report_push_completed, true, false },
     update_env = { deploy_update_environment_variables, false, false },
+    test_function = { deploy_run_test_function, true, false },
     list_env = { deploy_list_environment_variables, false, false },
-    canonical_urls = { deploy_get_canonical_urls, false, false };
+    canonical_urls = { deploy_get_canonical_urls, false, false },
+    cancel_job = { deploy_cancel_job, false, false },
+    cancel_all_jobs = { deploy_cancel_all_jobs, false, false },
+    delete_jobs = { deploy_delete_scheduled_functions_table, false, false };
 
 static const struct api_route routes[] = {
 	{ VERB_GET, "/", false, BODY_SKIP, api_banner, NULL },
@@ -29,6 +33,8 @@ static const struct api_route routes[] = {
 	{ VERB_GET, "/version", false, BODY_SKIP, api_version, NULL },
 	{ VERB_POST, "/echo", false, BODY_ECHO, api_echo, NULL },
 	{ VERB_GET, "/metrics", false, BODY_SKIP, api_metrics, NULL },
+	{ VERB_GET, "/.well-known/jwks.json", false, BODY_SKIP, api_jwks, NULL },
+	{ VERB_GET, "/.well-known/openid-configuration", false, BODY_SKIP, api_openid, NULL },
 	{ VERB_GET, "/api/check_admin_key", false, BODY_SKIP, api_check_admin_key, NULL },
 	{ VERB_POST, "/api/debug_event", false, BODY_SKIP, api_debug_event, NULL },
 
@@ -42,6 +48,7 @@ static const struct api_route routes[] = {
 	{ VERB_POST, "/api/query_at_ts", false, BODY_API, api_query_at_ts, NULL },
 	{ VERB_POST, "/api/query_batch", false, BODY_API, api_query_batch, NULL },
 
+	{ VERB_POST, "/api/run_test_function", false, BODY_PUSH, api_push, &test_function },
 	{ VERB_POST, "/api/get_config_hashes", false, BODY_API, api_push, &config_hashes },
 	{ VERB_POST, "/api/deploy2/start_push", false, BODY_PUSH, api_push, &start_push },
 	{ VERB_POST, "/api/deploy2/evaluate_push", false, BODY_PUSH, api_push, &evaluate_push },
@@ -56,6 +63,14 @@ static const struct api_route routes[] = {
 	{ VERB_GET, "/api/v1/list_environment_variables", false, BODY_SKIP, api_push, &list_env },
 	{ VERB_GET, "/api/v1/get_canonical_urls", false, BODY_SKIP, api_push, &canonical_urls },
 
+	{ VERB_POST, "/api/storage/upload", false, BODY_STREAM, api_storage_upload, NULL },
+	{ VERB_GET, "/api/storage/", true, BODY_SKIP, api_storage_get, NULL },
+
+	{ VERB_POST, "/api/cancel_job", false, BODY_API, api_push, &cancel_job },
+	{ VERB_POST, "/api/cancel_all_jobs", false, BODY_API, api_push, &cancel_all_jobs },
+	{ VERB_POST, "/api/delete_scheduled_functions_table", false, BODY_API, api_push,
+	    &delete_jobs },
+
 	{ VERB_GET, "/api/shapes2", false, BODY_SKIP, api_shapes, NULL },
 	{ VERB_GET, "/api/stream_function_logs", false, BODY_SKIP, api_logs, &any_lines },
 	{ VERB_GET, "/api/app_metrics/stream_function_logs", false, BODY_SKIP, api_logs,
@@ -65,7 +80,7 @@ static const struct api_route routes[] = {
 	    &text_lines },
 };
 
-static const struct api_route http_action_route = { VERB_GET, "/http/", true, BODY_SKIP,
+static const struct api_route http_action_route = { VERB_GET, "/http/", true, BODY_STREAM,
 	api_http_action, NULL };
 
 struct api *
@@ -77,9 +92,12 @@ api_new(const struct api_opts *opts)
 	a->arena = arena_new();
 	a->opts.instance_name = arena_str(a->arena, opts->instance_name);
 	a->opts.version = arena_str(a->arena, opts->version);
+	a->opts.origin = arena_str(a->arena, opts->origin);
+	a->opts.site_origin = arena_str(a->arena, opts->site_origin);
 	link_init(&a->sessions);
 	link_init(&a->log_polls);
 	link_init(&a->schema_polls);
+	link_init(&a->uploads);
 	a->next_tick_ns = UINT64_MAX;
 	return a;
 }
@@ -165,6 +183,9 @@ body_rule(enum body_class class, struct http_rule *ret)
 		ret->over_status = 413;
 		ret->over_code = "PayloadTooLarge";
 		ret->over_text = "Bodies to echo may have at most 128 MiB";
+		break;
+	case BODY_STREAM:
+		ret->stream = true;
 		break;
 	}
 }
@@ -339,6 +360,8 @@ api_tick(struct api *a, uint64_t mono_ns)
 	next = other < next ? other : next;
 	other = api_push_tick(a, mono_ns);
 	next = other < next ? other : next;
+	other = api_storage_tick(a, mono_ns);
+	next = other < next ? other : next;
 	if (next < a->next_tick_ns)
 		a->next_tick_ns = next;
 	return a->next_tick_ns;
@@ -350,6 +373,7 @@ api_stop(struct api *a)
 	a->stopping = true;
 	api_logs_stop(a);
 	api_push_stop(a);
+	api_storage_stop(a);
 	api_sync_stop(a);
 	api_settle(a);
 }

@@ -12,6 +12,8 @@
 
 #include "admin/fnlog.h"
 #include "deploy/deploy.h"
+#include "functions/gate.h"
+#include "functions/storage.h"
 #include "net/http_server.h"
 #include "sync/session.h"
 
@@ -25,9 +27,13 @@ struct api_opts {
 	struct deploy   *deploy;
 	const struct os *os;
 	struct core_port core;
+	struct gate      gate;         /* from other threads */
+	const struct storage *storage; /* borrowed */
 	str  instance_name, version; /* copied */
 	bool redact;                 /* function errors without details, no log lines */
 	bool metrics;                /* GET /metrics */
+	str  origin;                 /* CONVEX_CLOUD_URL; copied */
+	str  site_origin;            /* CONVEX_SITE_URL; copied */
 };
 
 struct api *api_new(const struct api_opts *opts);

@@ -107,7 +107,7 @@ batch_finish(struct batch *b)
 			buf_addz(&x->reply, "{\"results\":[");
 		for (size_t i = 0; i < b->n; i++) {
 			json_comma(&x->reply);
-			api_write_result(&x->reply, b->items[i].result);
+			fn_result_write(&x->reply, b->items[i].result);
 		}
 		if (!b->single)
 			buf_addz(&x->reply, "]}");

@@ -114,31 +114,6 @@ api_call_make(struct api *a, struct http_exchange *x, struct identity *id, const
 /* --- in the core's turn --- */
 
 void
-api_write_result(struct buf *b, const struct fn_result *r)
-{
-	if (r->ok) {
-		buf_addz(b, "{\"status\":\"success\",\"value\":");
-		buf_add(b, r->value_json);
-	} else {
-		buf_addz(b, "{\"status\":\"error\",\"errorMessage\":");
-		json_write_str(b, r->error);
-		if (r->error_data.p) {
-			buf_addz(b, ",\"errorData\":");
-			buf_add(b, r->error_data);
-		}
-	}
-	if (r->nlines > 0) {
-		buf_addz(b, ",\"logLines\":[");
-		for (size_t i = 0; i < r->nlines; i++) {
-			json_comma(b);
-			json_write_str(b, r->lines[i]);
-		}
-		buf_add_byte(b, ']');
-	}
-	buf_add_byte(b, '}');
-}
-
-void
 api_bad_format(str name, struct err *e)
 {
 	enum vjson_format unused;
@@ -159,7 +134,7 @@ call_done(void *arg, struct fn_result *r)
 		api_bad_format(c->format, &e);
 		http_reply_err(x, &e);
 	} else {
-		api_write_result(&x->reply, r);
+		fn_result_write(&x->reply, r);
 		http_reply_json(x, 200);
 	}
 	api_answer(c->api, x);

@@ -31,6 +31,7 @@ struct api {
 	struct link sessions;     /* struct api_session */
 	struct link log_polls;    /* struct log_poll */
 	struct link schema_polls; /* struct schema_poll */
+	struct link uploads;      /* api_storage.c: bodies that are coming */
 	bool        sessions_ended; /* some are to be freed */
 	bool        logs_added;
 	bool        stopping;
@@ -38,7 +39,7 @@ struct api {
 	uint64_t    next_tick_ns;
 };
 
-enum body_class { BODY_SKIP, BODY_API, BODY_PUSH, BODY_ECHO };
+enum body_class { BODY_SKIP, BODY_API, BODY_PUSH, BODY_ECHO, BODY_STREAM };
 
 struct api_route {
 	enum http_verb  verb;
@@ -95,8 +96,12 @@ void api_instance_name(struct api *a, struct http_exchange *x);
 void api_version(struct api *a, struct http_exchange *x);
 void api_echo(struct api *a, struct http_exchange *x);
 void api_metrics(struct api *a, struct http_exchange *x);
+void api_jwks(struct api *a, struct http_exchange *x);
+void api_openid(struct api *a, struct http_exchange *x);
 void api_check_admin_key(struct api *a, struct http_exchange *x);
 void api_debug_event(struct api *a, struct http_exchange *x);
+
+/* api_http.c */
 void api_http_action(struct api *a, struct http_exchange *x);
 
 /* api_call.c; route->arg: const enum fn_want * */
@@ -117,8 +122,6 @@ NODISCARD status api_call_make(struct api *a, struct http_exchange *x, struct id
     const struct json *body, enum fn_want want, struct api_call *ret, struct err *e);
 /* Fills in the refusal of a format that does not exist. */
 void api_bad_format(str name, struct err *e);
-/* {"status":...}, the response of spec 01 section 9.2. */
-void api_write_result(struct buf *b, const struct fn_result *r);
 
 /* api_batch.c */
 void api_query_ts(struct api *a, struct http_exchange *x);
@@ -141,6 +144,12 @@ void api_logs(struct api *a, struct http_exchange *x);
 void api_logs_settle(struct api *a);
 uint64_t api_logs_tick(struct api *a, uint64_t mono_ns);
 void api_logs_stop(struct api *a);
+
+/* api_storage.c */
+void api_storage_upload(struct api *a, struct http_exchange *x);
+void api_storage_get(struct api *a, struct http_exchange *x);
+uint64_t api_storage_tick(struct api *a, uint64_t mono_ns);
+void api_storage_stop(struct api *a);
 
 /* api_shapes.c */
 void api_shapes(struct api *a, struct http_exchange *x);

@@ -2,6 +2,8 @@
  *
  * Thread: the loop thread.  Memory: the exchange's.
  */
+#include "auth/auth.h"
+#include "auth/sign_jwt.h"
 #include "base/json.h"
 #include "net/api_int.h"
 #include "runtime/metrics.h"
@@ -56,6 +58,36 @@ api_metrics(struct api *a, struct http_exchange *x)
 	api_done(x);
 }
 
+/* Whoever got a token of ctx.auth.signJwt() finds its key here (spec 05 section 5.6). */
+void
+api_jwks(struct api *a, struct http_exchange *x)
+{
+	jwt_signer_jwks(auth_signer(a->opts.auth), &x->reply);
+	http_reply_json(x, 200);
+	api_done(x);
+}
+
+/* OpenID Connect discovery, for verifiers that know the issuer only. */
+void
+api_openid(struct api *a, struct http_exchange *x)
+{
+	struct buf jwks;
+
+	buf_init(&jwks, BUF_MAX_DEFAULT);
+	buf_add(&jwks, a->opts.origin);
+	buf_addz(&jwks, "/.well-known/jwks.json");
+	buf_addz(&x->reply, "{\"issuer\":");
+	json_write_str(&x->reply, a->opts.origin);
+	buf_addz(&x->reply, ",\"jwks_uri\":");
+	json_write_str(&x->reply, buf_str(&jwks));
+	buf_addz(&x->reply, ",\"response_types_supported\":[\"id_token\"],"
+	                    "\"subject_types_supported\":[\"public\"],"
+	                    "\"id_token_signing_alg_values_supported\":[\"ES256\"]}");
+	buf_clear(&jwks);
+	http_reply_json(x, 200);
+	api_done(x);
+}
+
 void
 api_check_admin_key(struct api *a, struct http_exchange *x)
 {
@@ -89,13 +121,5 @@ api_debug_event(struct api *a, struct http_exchange *x)
 {
 	(void)a;
 	http_reply_empty(x, 200);
-	api_done(x);
-}
-
-void
-api_http_action(struct api *a, struct http_exchange *x)
-{
-	(void)a;
-	http_reply_text(x, 404, S("This Convex deployment does not have HTTP actions enabled."));
 	api_done(x);
 }

@@ -1,8 +1,9 @@
 /* http_conn.c - one client connection without its socket: see http_conn.h.
  *
- * Complete requests (http_parse.c) join the queue of the connection and go to the host.  Answers
- * may come in any order; they leave in the queue's.  Refusals (bad syntax, too large) are
- * requests too, answered at birth, so that they keep their place behind earlier replies.
+ * Complete requests (http_parse.c) join the queue of the connection and go to the host, streamed
+ * ones behind their headers.  Answers may come in any order; they leave in the queue's.  Refusals
+ * (bad syntax, too large) are requests too, answered at birth, so that they keep their place behind
+ * earlier replies.
  *
  * Thread: the loop thread.  Memory: see http_conn.h.
  */
@@ -45,6 +46,8 @@ http_conn_free(struct http_conn *c)
 {
 	struct http_exchange *x, *next;
 
+	conn_client_gone(c);
+	conn_streams_forget(c);
 	for (x = c->first; x; x = next) {
 		next = x->next;
 		x->conn = NULL;
@@ -71,21 +74,35 @@ conn_start_closing(struct http_conn *c)
 	c->closing_ms = c->now_ms;
 }
 
+static void
+send_head(struct http_conn *c, struct http_exchange *x)
+{
+	struct buf head;
+
+	if (x->close || http_framing(x) == FRAME_CLOSE)
+		x->keep_alive = false;
+	buf_init(&head, BUF_MAX_DEFAULT);
+	http_write_head(&head, x);
+	out_take(&c->out, &head);
+	buf_clear(&head);
+	x->head_sent = true;
+	c->progress_ms = c->now_ms;
+	if (x->verb != VERB_HEAD)
+		out_take(&c->out, &x->reply);
+}
+
 /* Sends the replies that are next in line. */
 static void
 send_ready(struct http_conn *c)
 {
-	while (c->first && c->first->answered) {
+	while (c->first && c->first->answered && !c->cut) {
 		struct http_exchange *x = c->first;
-		struct buf            head;
 
-		buf_init(&head, HTTP_HEAD_MAX * 4);
-		http_write_head(&head, x);
-		out_take(&c->out, &head);
-		buf_clear(&head);
-		if (x->verb != VERB_HEAD)
-			out_take(&c->out, &x->reply);
-
+		if (!x->head_sent)
+			send_head(c, x);
+		if (x->download && !conn_download(c, x))
+			return;
+		conn_upload_unwanted(c, x);
 		c->first = x->next;
 		if (!c->first)
 			c->last = &c->first;
@@ -99,6 +116,13 @@ send_ready(struct http_conn *c)
 }
 
 void
+http_conn_resume(struct http_conn *c, uint64_t now_ms)
+{
+	c->now_ms = now_ms;
+	send_ready(c);
+}
+
+void
 conn_enqueue(struct http_conn *c, struct http_exchange *x)
 {
 	x->conn = c;
@@ -109,6 +133,14 @@ conn_enqueue(struct http_conn *c, struct http_exchange *x)
 	c->npending++;
 	x->held = x->body.n;
 	c->out_bodies += x->held;
+}
+
+void
+conn_continue(struct http_conn *c, const struct http_exchange *x)
+{
+	if (!x->http_1_0 && !c->first &&
+	    str_eq_nocase(http_header(x, "expect"), S("100-continue")))
+		out_add(&c->out, S("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 void
@@ -147,7 +179,9 @@ conn_refuse(
 void
 http_conn_refuse(struct http_conn *c, int http, const char *code, const char *text)
 {
-	if (!c->ws && !c->closing)
+	if (c->streaming)
+		conn_upload_fail(c, text);
+	else if (!c->ws && !c->closing)
 		conn_refuse(c, c->cur, http, code, text);
 	else
 		c->dead = true;
@@ -169,6 +203,7 @@ void
 http_conn_eof(struct http_conn *c)
 {
 	c->eof = true;
+	conn_client_gone(c);
 	if (c->ws && !c->ws_told_over)
 		conn_ws_over(c);
 	conn_start_closing(c);
@@ -196,8 +231,8 @@ expire_requests(struct http_conn *c)
 		struct http_exchange *x = *at, *late;
 		str                   origin = http_header(x, "origin");
 
-		if (x->answered || c->now_ms < x->deadline_ms)
-			continue;
+		if (x->answered || x->gone || c->now_ms < x->deadline_ms)
+			continue; /* what streams has limits of its own */
 		late = http_exchange_new();
 		late->verb = x->verb;
 		late->cors = x->cors;
@@ -256,7 +291,7 @@ http_conn_tick(struct http_conn *c, uint64_t now_ms)
 		return now_ms - c->closing_ms < LINGER_MS;
 	if (c->in_head)
 		return now_ms - c->head_ms < HEAD_MS;
-	if (c->cur)
+	if (c->cur || c->streaming)
 		return now_ms - c->progress_ms < STALL_MS;
 	return now_ms - (c->read_ms > c->progress_ms ? c->read_ms : c->progress_ms) < IDLE_MS;
 }
@@ -301,18 +336,23 @@ http_conn_iov(struct http_conn *c, struct iovec *ret, size_t max)
 size_t
 http_conn_wrote(struct http_conn *c, size_t n, uint64_t now_ms)
 {
+	size_t marks;
+
 	c->now_ms = now_ms;
 	if (n > 0)
 		c->progress_ms = now_ms;
 	if (c->closing && c->out.bytes == n)
 		c->closing_ms = now_ms; /* lingering begins when all is sent */
-	return out_wrote(&c->out, n);
+	marks = out_wrote(&c->out, n);
+	if (c->first && c->first->head_sent)
+		send_ready(c); /* there is room for more of a stream */
+	return marks;
 }
 
 enum http_phase
 http_conn_phase(const struct http_conn *c)
 {
-	if (c->dead)
+	if (c->dead || (c->cut && c->out.bytes == 0))
 		return HTTP_DEAD;
 	if (!c->closing || c->first || c->out.bytes > 0)
 		return HTTP_OPEN;
@@ -326,14 +366,14 @@ http_conn_wants_input(const struct http_conn *c)
 {
 	if (c->eof)
 		return false;
-	return c->npending < PIPELINE_MAX && c->out.bytes < UNSENT_PAUSE;
+	return c->npending < PIPELINE_MAX && c->out.bytes < UNSENT_PAUSE && !conn_upload_full(c);
 }
 
 size_t
 http_conn_held(const struct http_conn *c)
 {
 	return (c->cur ? c->cur->body.cap : 0) + c->out_bodies + c->out.bytes +
-	    (c->ws ? ws_held(c->ws) : 0);
+	    conn_streams_held(c) + (c->ws ? ws_held(c->ws) : 0);
 }
 
 size_t

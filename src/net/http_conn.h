@@ -1,8 +1,8 @@
 /* http_conn.h - one client connection without its socket: bytes in, requests and bytes out.
  *
  * HTTP/1.1 with keep-alive and pipelining (replies leave in the order of their requests),
- * chunked and compressed bodies, Expect: 100-continue, and the upgrade to a WebSocket.  Every
- * wait has an end: http_conn_tick().
+ * chunked and compressed bodies, streamed bodies in both directions, Expect: 100-continue, and the
+ * upgrade to a WebSocket.  Every wait has an end: http_conn_tick().
  *
  * Nothing here knows sockets, so tests and the fuzzers drive it byte by byte.
  *
@@ -21,6 +21,8 @@
 struct http_rule {
 	size_t      body_max;    /* after decoding */
 	bool        discard;     /* count it, do not keep it */
+	bool        stream;      /* hand the request out now; its body, of any size and as it is
+	                          * encoded, goes to x->upload */
 	bool        websocket;   /* a valid handshake: upgrade */
 	int         over_status; /* reply to a larger body */
 	const char *over_code;
@@ -38,6 +40,9 @@ struct http_host {
 	void (*ws_open)(void *arg, const struct http_exchange *x);
 	void (*ws_message)(void *arg, struct buf *text); /* may take the bytes */
 	void (*ws_over)(void *arg); /* the peer closed, broke or left it; once */
+	/* A stream has news: call http_conn_resume() soon.  From any thread, with a lock held;
+	 * never again after http_conn_free(). */
+	void (*wake)(void *arg);
 };
 
 struct http_conn_opts {
@@ -59,6 +64,9 @@ void http_conn_feed(struct http_conn *c, str bytes, uint64_t now_ms);
 void http_conn_eof(struct http_conn *c);
 /* Time passes.  False: give the connection up. */
 bool http_conn_tick(struct http_conn *c, uint64_t now_ms);
+
+/* Goes on with the streams, as host.wake() asked for. */
+void http_conn_resume(struct http_conn *c, uint64_t now_ms);
 
 /* Takes x back with its reply; x->conn == NULL: just frees it. */
 void http_conn_answer(struct http_exchange *x);

@@ -1,6 +1,7 @@
 /* http_conn_int.h - one connection, as the files that implement it see it.
  *
- * http_conn.c has its life, its replies, its time and its output; http_parse.c its input.
+ * http_conn.c has its life, its replies, its time and its output; http_parse.c its input;
+ * http_stream.c the bodies that are streams.
  *
  * Thread: the loop thread.
  */
@@ -44,6 +45,12 @@ struct http_conn {
 	struct body_decoder  *decoder;
 	size_t                body_raw; /* bytes before decoding */
 
+	/* the body of a streamed request that is arriving */
+	bool           streaming;
+	bool           close_after; /* its request wants the connection closed */
+	struct stream *upload;      /* one reference; NULL: nobody wants it (any more) */
+	size_t         skip_left;   /* bytes of it that are read all the same */
+
 	/* requests in the order of arrival, answered or not */
 	struct http_exchange *first, **last;
 	size_t                npending;
@@ -55,6 +62,7 @@ struct http_conn {
 	bool       closing;   /* no further requests: input is discarded */
 	bool       eof;       /* the peer sends no more */
 	bool       dead;
+	bool       cut;       /* a reply broke off: close behind what was written */
 	uint64_t   now_ms, read_ms, progress_ms, head_ms, closing_ms, ping_ms;
 };
 
@@ -67,5 +75,26 @@ void conn_enqueue(struct http_conn *c, struct http_exchange *x);
 void conn_refuse(struct http_conn *c, struct http_exchange *x, int http, const char *code,
     const char *text);
 void conn_ws_over(void *conn); /* tells the host once */
+/* Tells a client that waits for it to send its body. */
+void conn_continue(struct http_conn *c, const struct http_exchange *x);
+
+/* http_stream.c */
+/* The head of a streamed request is there: hands it out. */
+void conn_upload_begin(struct http_conn *c, struct http_exchange *x, bool has_body);
+/* False: too much that nobody wants. */
+bool conn_upload_add(struct http_conn *c, str bytes);
+void conn_upload_end(struct http_conn *c);
+/* It breaks off, and the connection with it; `why` is for its reader. */
+void conn_upload_fail(struct http_conn *c, const char *why);
+/* Whether its reader is behind. */
+bool conn_upload_full(const struct http_conn *c);
+/* The reply to x is complete. */
+void conn_upload_unwanted(struct http_conn *c, const struct http_exchange *x);
+/* Moves x's reply on.  False: more comes later. */
+bool conn_download(struct http_conn *c, struct http_exchange *x);
+size_t conn_streams_held(const struct http_conn *c);
+/* The client has left, or the connection ends: streams learn it, and forget the connection. */
+void conn_client_gone(struct http_conn *c);
+void conn_streams_forget(struct http_conn *c);
 
 #endif

@@ -20,6 +20,7 @@ http_exchange_new(void)
 	buf_init(&x->body, BUF_MAX_DEFAULT);
 	buf_init(&x->reply, REPLY_MAX);
 	x->keep_alive = true;
+	x->length = -1;
 	return x;
 }
 
@@ -30,6 +31,11 @@ http_exchange_free(struct http_exchange *x)
 		return;
 	buf_clear(&x->body);
 	buf_clear(&x->reply);
+	if (x->download)
+		stream_close(x->download); /* nobody will read what is left of it */
+	stream_unref(x->download);
+	stream_unref(x->upload);
+	stream_unref(x->gone);
 	arena_free(x->arena); /* x lives in it */
 }
 
@@ -123,6 +129,18 @@ reason_phrase(int http)
 	}
 }
 
+enum http_framing
+http_framing(const struct http_exchange *x)
+{
+	if (x->status < 200 || x->status == 204 || x->status == 304)
+		return x->own_headers ? FRAME_NONE : FRAME_LENGTH;
+	if (!x->download || x->length >= 0)
+		return FRAME_LENGTH;
+	if (x->verb == VERB_HEAD)
+		return FRAME_NONE;
+	return x->http_1_0 ? FRAME_CLOSE : FRAME_CHUNKED;
+}
+
 void
 http_write_head(struct buf *out, const struct http_exchange *x)
 {
@@ -131,7 +149,11 @@ http_write_head(struct buf *out, const struct http_exchange *x)
 	buf_fmt(out, "HTTP/1.1 %d %s\r\n", x->status, reason_phrase(x->status));
 	if (x->content_type)
 		buf_fmt(out, "Content-Type: %s\r\n", x->content_type);
-	buf_fmt(out, "Content-Length: %zu\r\n", x->reply.n);
+	if (http_framing(x) == FRAME_LENGTH)
+		buf_fmt(out, "Content-Length: %zu\r\n",
+		    x->download ? (size_t)x->length : x->reply.n);
+	else if (http_framing(x) == FRAME_CHUNKED)
+		buf_addz(out, "Transfer-Encoding: chunked\r\n");
 	if (x->cors && origin.p) {
 		buf_addz(out, "Access-Control-Allow-Origin: ");
 		buf_add(out, origin);

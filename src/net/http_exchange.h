@@ -4,6 +4,9 @@
  * the reply and gives the exchange back to its server, from any thread.  It travels whole, so
  * there is nothing to lock.
  *
+ * Bodies can be streams instead: a request is then handed out behind its headers, and a reply
+ * leaves as its stream is written.  Streams have locks of their own.
+ *
  * Thread: one holder at a time.  Memory: an arena for the request, two bufs for the bodies.
  */
 #ifndef NET_HTTP_EXCHANGE_H
@@ -13,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "net/post.h"
+#include "runtime/stream.h"
 
 enum http_verb {
 	VERB_GET,
@@ -54,6 +58,10 @@ struct http_exchange {
 	struct buf          body;  /* decoded: no chunks, no Content-Encoding */
 	bool                site;  /* came in at the site port */
 	str                 peer;  /* text of the address; empty: unknown */
+	struct stream      *upload; /* the body of a streamed request, as it comes: whoever wants
+	                             * it takes a reference; NULL: in `body`, or there is none */
+	struct stream      *gone;   /* of a streamed request: ends when the client has left before
+	                             * it had its reply; else NULL */
 
 	/* the answerer's */
 	struct http_server     *server; /* where to give it back */
@@ -65,6 +73,10 @@ struct http_exchange {
 	const char *content_type;  /* static; NULL: no body type */
 	struct buf  reply;
 	str         extra_headers; /* complete lines, in the arena */
+	bool           own_headers; /* no others but the framing of the body */
+	struct stream *download;    /* the body instead of `reply`; one reference */
+	int64_t        length;      /* that the answerer announced for `download`; -1: unknown */
+	bool           close;       /* the connection ends with this reply */
 
 	/* the connection's */
 	struct http_conn     *conn; /* NULL: nobody waits for the reply any more */
@@ -72,6 +84,7 @@ struct http_exchange {
 	uint64_t              deadline_ms;
 	size_t                held; /* bytes of the body, as the connection counts them */
 	bool                  answered;
+	bool                  head_sent;
 	bool                  keep_alive;
 	bool                  http_1_0;
 	bool                  cors;
@@ -95,6 +108,10 @@ void http_reply_err(struct http_exchange *x, const struct err *e);
 void http_reply_empty(struct http_exchange *x, int http);
 /* The answer to any OPTIONS (spec 01 section 14). */
 void http_reply_preflight(struct http_exchange *x);
+
+/* How the end of a reply's body is told. */
+enum http_framing { FRAME_NONE, FRAME_LENGTH, FRAME_CHUNKED, FRAME_CLOSE };
+enum http_framing http_framing(const struct http_exchange *x);
 
 /* Status line and header lines of the finished reply. */
 void http_write_head(struct buf *out, const struct http_exchange *x);

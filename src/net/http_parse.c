@@ -156,36 +156,43 @@ make_exchange(struct http_conn *c)
 	return x;
 }
 
+static bool
+length_known(const http_parser *p)
+{
+	return !(p->flags & F_CHUNKED) && p->content_length != UINT64_MAX;
+}
+
+static bool
+has_body(const http_parser *p)
+{
+	return (p->flags & F_CHUNKED) || (length_known(p) && p->content_length > 0);
+}
+
 /* The body rule's consequences.  False: the request was refused. */
 static bool
 prepare_body(struct http_conn *c)
 {
 	struct http_exchange *x = c->cur;
 	enum body_coding      coding = body_coding_of(http_header(x, "content-encoding"));
-	bool length_known =
-	    !(c->parser.flags & F_CHUNKED) && c->parser.content_length != UINT64_MAX;
-	bool has_body =
-	    (c->parser.flags & F_CHUNKED) || (length_known && c->parser.content_length > 0);
+	bool                  known = length_known(&c->parser);
 
-	if (!has_body)
+	if (!has_body(&c->parser))
 		return true;
 	if (coding == BODY_UNKNOWN && !c->rule.discard) {
 		conn_refuse(c, x, 415, "UnsupportedContentEncoding",
 		    "Request bodies may be encoded with br, gzip or deflate");
 		return false;
 	}
-	if (length_known && c->parser.content_length > c->rule.body_max) {
+	if (known && c->parser.content_length > c->rule.body_max) {
 		conn_refuse(c, x, c->rule.over_status, c->rule.over_code, c->rule.over_text);
 		return false;
 	}
 	x->body.max = c->rule.body_max + 1; /* one more: the cap itself is allowed */
 	if (coding != BODY_IDENTITY && !c->rule.discard)
 		c->decoder = body_decoder_new(coding);
-	else if (length_known && !c->rule.discard && c->parser.content_length <= 65536)
+	else if (known && !c->rule.discard && c->parser.content_length <= 65536)
 		(void)buf_reserve(&x->body, (size_t)c->parser.content_length);
-	if (!x->http_1_0 && !c->first &&
-	    str_eq_nocase(http_header(x, "expect"), S("100-continue")))
-		out_add(&c->out, S("HTTP/1.1 100 Continue\r\n\r\n"));
+	conn_continue(c, x);
 	return true;
 }
 
@@ -220,6 +227,10 @@ on_headers_complete(http_parser *p)
 		p->upgrade = 1;
 		return 1;
 	}
+	if (c->rule.stream) {
+		conn_upload_begin(c, x, has_body(p));
+		return 0;
+	}
 	return prepare_body(c) ? 0 : -1;
 }
 
@@ -231,6 +242,8 @@ on_body(http_parser *p, const char *at, size_t n)
 	enum body_result      r = BODY_OK;
 
 	c->progress_ms = c->now_ms;
+	if (c->streaming)
+		return conn_upload_add(c, str_of(at, n)) ? 0 : 1;
 	c->body_raw += n;
 	if (c->rule.discard) {
 		r = c->body_raw > c->rule.body_max ? BODY_TOO_LARGE : BODY_OK;
@@ -288,6 +301,10 @@ on_complete(http_parser *p)
 	struct http_exchange *x = c->cur;
 	bool                  cut = c->decoder && !body_decoder_complete(c->decoder);
 
+	if (c->streaming) {
+		conn_upload_end(c);
+		return c->closing ? 1 : 0;
+	}
 	body_decoder_free(c->decoder);
 	c->decoder = NULL;
 	if (cut) {
@@ -326,7 +343,9 @@ bad_request(struct http_conn *c)
 	enum http_errno err = HTTP_PARSER_ERRNO(&c->parser);
 	const char     *text = "The request is not valid HTTP/1.1";
 
-	if (err == HPE_HEADER_OVERFLOW || c->head.overflow)
+	if (c->streaming)
+		conn_upload_fail(c, "The request body is not valid HTTP/1.1");
+	else if (err == HPE_HEADER_OVERFLOW || c->head.overflow)
 		conn_refuse(c, c->cur, 431, "RequestHeaderFieldsTooLarge",
 		    "The request line and headers are larger than 64 KiB or more than 128");
 	else

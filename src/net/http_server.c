@@ -36,7 +36,7 @@ static struct metric m_conns = METRIC_GAUGE("fresnel_connections", "open client 
 static struct metric m_refused = METRIC_COUNTER("fresnel_connections_refused_total",
     "connections refused because there were too many");
 
-enum command_kind { CMD_ANSWER, CMD_SEND, CMD_CLOSE, CMD_REFUSE_NEW, CMD_STOP };
+enum command_kind { CMD_ANSWER, CMD_RESUME, CMD_SEND, CMD_CLOSE, CMD_REFUSE_NEW, CMD_STOP };
 
 struct link_command { /* SEND, CLOSE */
 	struct net_command command;
@@ -87,26 +87,45 @@ struct conn {
 	size_t              held; /* as counted in server->held */
 	size_t              write_bytes;
 	bool                is_dirty, reading, writing, shut, closed;
+	struct net_command  resume;   /* on the list, or not */
+	bool                resuming; /* on it; guarded by the server's lock */
+	bool                over;     /* libuv is done with it */
 };
 
 /* --- commands, from any thread --- */
+
+/* With the lock held.  True: the loop may have to be woken. */
+static bool
+command_add(struct http_server *s, struct net_command *cmd, enum command_kind kind)
+{
+	bool first = !s->commands;
+
+	cmd->next = NULL;
+	cmd->kind = (int)kind;
+	*s->commands_end = cmd;
+	s->commands_end = &cmd->next;
+	return first;
+}
+
+/* The loop itself looks at the list before it sleeps. */
+static void
+loop_wake(struct http_server *s)
+{
+	if (!pthread_equal(pthread_self(), s->thread))
+		uv_async_send(&s->async);
+}
 
 static void
 command_push(struct http_server *s, struct net_command *cmd, enum command_kind kind)
 {
 	bool wake;
 
-	cmd->next = NULL;
-	cmd->kind = (int)kind;
 	{
 		MUTEX_GUARD(&s->lock);
-		wake = !s->commands;
-		*s->commands_end = cmd;
-		s->commands_end = &cmd->next;
+		wake = command_add(s, cmd, kind);
 	}
-	/* The loop itself looks at the list before it sleeps. */
-	if (wake && !pthread_equal(pthread_self(), s->thread))
-		uv_async_send(&s->async);
+	if (wake)
+		loop_wake(s);
 }
 
 void
@@ -217,6 +236,24 @@ ws_event_post(struct http_server *s, struct ws_event *ev)
 /* --- the app's side of a connection --- */
 
 static void
+host_wake(void *arg)
+{
+	struct conn        *c = arg;
+	struct http_server *s = c->server;
+	bool                wake;
+
+	{
+		MUTEX_GUARD(&s->lock);
+		if (c->resuming)
+			return;
+		c->resuming = true;
+		wake = command_add(s, &c->resume, CMD_RESUME);
+	}
+	if (wake)
+		uv_async_send(&s->async); /* on the loop's own thread too: see run_commands() */
+}
+
+static void
 host_head(void *arg, struct http_exchange *x, struct http_rule *ret)
 {
 	struct conn *c = arg;
@@ -274,20 +311,36 @@ host_ws_over(void *arg)
 
 static void conn_settle(struct conn *c);
 
+/* libuv and the list of commands have let it go. */
+static void
+conn_free(struct conn *c)
+{
+	bool resuming;
+
+	{
+		MUTEX_GUARD(&c->server->lock);
+		resuming = c->resuming;
+	}
+	if (c->over && !resuming)
+		mem_free(c);
+}
+
 static void
 conn_closed(uv_handle_t *h)
 {
 	struct conn        *c = h->data;
 	struct http_server *s = c->server;
 
-	http_conn_free(c->http);
+	http_conn_free(c->http); /* the last that could have it resumed */
+	c->http = NULL;
+	c->over = true;
 	ws_link_unref(c->link);
 	s->held -= c->held;
 	s->nconns--;
 	metric_set(&m_conns, (int64_t)s->nconns);
 	if (s->nconns == 0)
 		uv_timer_stop(&s->tick);
-	mem_free(c);
+	conn_free(c);
 }
 
 static void
@@ -481,7 +534,7 @@ static void
 conn_open(struct http_server *s, struct conn *c, bool site)
 {
 	struct http_conn_opts opts = { .host = { c, host_head, host_request, host_ws_open,
-		                           host_ws_message, host_ws_over },
+		                           host_ws_message, host_ws_over, host_wake },
 		.now_ms = uv_now(&s->loop), .request_timeout_ms = s->opts.request_timeout_ms,
 		.site = site };
 	char peer[64];
@@ -549,6 +602,21 @@ run_answer(struct http_server *s, struct http_exchange *x)
 	http_conn_answer(x);
 	if (c)
 		make_dirty(s, c);
+}
+
+static void
+run_resume(struct http_server *s, struct conn *c)
+{
+	{
+		MUTEX_GUARD(&s->lock);
+		c->resuming = false; /* what comes from now on is news */
+	}
+	if (c->over) {
+		conn_free(c);
+	} else if (!c->closed) {
+		http_conn_resume(c->http, uv_now(&s->loop));
+		make_dirty(s, c);
+	}
 }
 
 static void
@@ -634,6 +702,9 @@ run_command(struct http_server *s, struct net_command *cmd)
 		run_answer(s, (struct http_exchange *)((char *)cmd -
 		                  offsetof(struct http_exchange, command)));
 		return;
+	case CMD_RESUME:
+		run_resume(s, (struct conn *)((char *)cmd - offsetof(struct conn, resume)));
+		return;
 	case CMD_SEND:
 	case CMD_CLOSE:
 		run_link(s, (struct link_command *)cmd);
@@ -665,7 +736,7 @@ run_commands(struct http_server *s)
 {
 	struct net_command *cmd = commands_take(s), *next;
 
-	for (; cmd; cmd = next) {
+	for (; cmd; cmd = next) { /* what these add waits for the next round */
 		next = cmd->next;
 		run_command(s, cmd);
 	}

@@ -17,7 +17,7 @@ struct peer {
 	bool              hold;   /* do not answer */
 	bool              with_headers;
 	VEC(struct http_exchange *) held;
-	bool              ws_over;
+	bool              ws_over, woken;
 	uint64_t          now;
 };
 
@@ -34,6 +34,7 @@ head(void *arg, struct http_exchange *x, struct http_rule *ret)
 		ret->body_max = 10;
 	ret->discard = str_eq(x->path, S("/skip"));
 	ret->websocket = str_eq(x->path, S("/ws"));
+	ret->stream = str_starts(x->path, S("/stream"));
 	if (str_eq(x->path, S("/refused")))
 		http_reply_error(x, 403, S("No"), S("never"));
 }
@@ -83,6 +84,14 @@ ws_over(void *arg)
 }
 
 static void
+wake(void *arg)
+{
+	struct peer *p = arg;
+
+	p->woken = true;
+}
+
+static void
 peer_open(struct peer *p)
 {
 	memset(p, 0, sizeof *p);
@@ -90,7 +99,7 @@ peer_open(struct peer *p)
 	buf_init(&p->sent, 1 << 24);
 	p->now = 1000;
 	p->c = http_conn_new(&(struct http_conn_opts){ .host = { p, head, request, ws_open,
-	                                                   ws_message, ws_over },
+	                                                   ws_message, ws_over, wake },
 	    .now_ms = p->now });
 }
 

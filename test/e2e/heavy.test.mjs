@@ -1,0 +1,206 @@
+// Functions that compute much, or need WebAssembly: they move to V8, and nobody can tell but by the
+// clock, the log and the metrics.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { performance } from "node:perf_hooks";
+import bcrypt from "bcryptjs";
+import { ConvexHttpClient } from "convex/browser";
+import { anyApi as api } from "convex/server";
+import { App, Server, sleep, until } from "./lib.mjs";
+
+const schema = `
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ notes: defineTable({ text: v.string() }) });
+`;
+
+const heavy = `
+import { query, mutation, action, internalQuery } from "./_generated/server";
+import { api, internal } from "./_generated/api";
+import bcrypt from "bcryptjs";
+
+function spin(rounds) {
+  let x = 1;
+  for (let i = 0; i < rounds * 1000; i++) x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff;
+  return x;
+}
+export const light = query(async () => 1);
+export const count = query(async (ctx) => (await ctx.db.query("notes").collect()).length);
+export const compute = query(async (ctx, { rounds }) => { console.log("computing"); return spin(rounds); });
+export const sorted = query(async (ctx, { n }) => {
+  const items = Array.from({ length: n }, (_, i) => ({ id: (i * 7919) % n, group: i % 100, name: "item " + i }));
+  items.sort((a, b) => a.id - b.id || a.name.localeCompare(b.name));
+  const groups = Object.groupBy(items, (item) => item.group);
+  return [items[0].id, items.at(-1).id, Object.keys(groups).length];
+});
+export const write = mutation(async (ctx, { text, rounds }) => {
+  console.log("writing", text);
+  await ctx.db.insert("notes", { text });
+  return [spin(rounds), (await ctx.db.query("notes").collect()).length];
+});
+export const callee = internalQuery(async (ctx, { rounds }) => spin(rounds));
+export const caller = mutation(async (ctx, { rounds }) => {
+  await ctx.db.insert("notes", { text: "caller" });
+  return [await ctx.runQuery(internal.heavy.callee, { rounds }), (await ctx.db.query("notes").collect()).length];
+});
+export const fails = mutation(async (ctx, { rounds }) => {
+  await ctx.db.insert("notes", { text: "never" });
+  spin(rounds);
+  throw new Error("after all");
+});
+export const forever = query(async () => { for (;;) {} });
+export const hash = action(async (ctx, { text }) => bcrypt.hash(text, 10));
+export const slowThenWrite = action(async (ctx, { text, rounds }) => {
+  spin(rounds);
+  const result = await ctx.runMutation(api.heavy.write, { text, rounds: 1 });
+  spin(rounds);
+  return result[1];
+});
+`;
+
+const wasm = `
+import { query, action } from "./_generated/server";
+const module = new WebAssembly.Module(new Uint8Array([0,97,115,109,1,0,0,0,1,7,1,96,2,127,
+  127,1,127,3,2,1,0,7,7,1,3,97,100,100,0,0,10,9,1,7,0,32,0,32,1,106,11]));
+export const add = query(async (ctx, { a, b }) => new WebAssembly.Instance(module).exports.add(a, b));
+export const addLater = action(async (ctx, { a, b }) => {
+  const instance = await WebAssembly.instantiate(module);
+  await new Promise((done) => setTimeout(done, 10));
+  return instance.exports.add(a, b);
+});
+export const probes = query(async () => typeof WebAssembly);
+`;
+
+function spin(rounds) {
+  let x = 1;
+  for (let i = 0; i < rounds * 1000; i++) x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff;
+  return x;
+}
+
+async function metric(server, name) {
+  const text = await (await fetch(`${server.url}/metrics`, { headers: server.admin() })).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? 0);
+}
+
+describe("heavy functions", () => {
+  let server, app, client;
+  before(async () => {
+    server = await new Server().start();
+    app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm });
+    await app.deploy(server);
+    client = new ConvexHttpClient(server.url);
+  });
+  after(async () => {
+    await server.remove();
+    app.remove();
+  });
+
+  test("a query that computes begins anew in V8", async () => {
+    assert.equal(await client.query(api.heavy.light, {}), 1);
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), 0);
+    for (let i = 0; i < 3; i++) {
+      const rounds = 100000 + i; // seconds in the isolate, a good 100 ms in V8
+      assert.equal(await client.query(api.heavy.compute, { rounds }), spin(rounds));
+    }
+    assert.equal(await metric(server, "fresnel_tier_moves_total"), 1);
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), 3);
+  });
+
+  test("sorting 200,000 objects", async () => {
+    assert.deepEqual(await client.query(api.heavy.sorted, { n: 200000 }), [0, 199999, 100]);
+  });
+
+  test("a mutation writes once, and what it logged is there once", async () => {
+    const before = await client.query(api.heavy.count, {});
+    const answer = await server.post("/api/mutation", { path: "heavy:write", args: { text: "a", rounds: 100000 }, format: "json" });
+    assert.deepEqual(answer.json.value, [spin(100000), before + 1]);
+    assert.equal(answer.json.logLines.filter((line) => line.includes("writing")).length, 1);
+    assert.equal(await client.query(api.heavy.count, {}), before + 1);
+  });
+
+  test("a nested function that computes", async () => {
+    const before = await client.query(api.heavy.count, {});
+    assert.deepEqual(await client.mutation(api.heavy.caller, { rounds: 100000 }), [spin(100000), before + 1]);
+    assert.deepEqual(await client.mutation(api.heavy.caller, { rounds: 100000 }), [spin(100000), before + 2]);
+  });
+
+  test("a failure is that of the function, and leaves nothing", async () => {
+    const before = await client.query(api.heavy.count, {});
+    await assert.rejects(client.mutation(api.heavy.fails, { rounds: 100000 }), (error) =>
+      /Uncaught Error: after all/.test(error.message) && /heavy\.ts/.test(error.message));
+    assert.equal(await client.query(api.heavy.count, {}), before);
+  });
+
+  test("time is up in V8 as well", async () => {
+    const begun = performance.now();
+    await assert.rejects(client.query(api.heavy.forever, {}), /timed out \(maximum duration: 1s\)/);
+    assert.ok(performance.now() - begun < 4000);
+    assert.equal(await client.query(api.heavy.light, {}), 1);
+  });
+
+  test("an action that hashes a password", async () => {
+    for (let i = 0; i < 3; i++) {
+      const hash = await client.action(api.heavy.hash, { text: "secret" });
+      assert.ok(await bcrypt.compare("secret", hash));
+    }
+    let begun = performance.now();
+    await bcrypt.hash("secret", 10);
+    const plain = performance.now() - begun;
+    begun = performance.now();
+    await client.action(api.heavy.hash, { text: "secret" });
+    console.log(`bcryptjs: ${(performance.now() - begun).toFixed(0)} ms, plain Node.js ${plain.toFixed(0)} ms`);
+    assert.ok(performance.now() - begun < 4 * plain + 200);
+  });
+
+  test("an action with an effect is not begun anew", async () => {
+    const before = await client.query(api.heavy.count, {});
+    assert.equal(await client.action(api.heavy.slowThenWrite, { text: "x", rounds: 20000 }), before + 1);
+    assert.equal(await client.action(api.heavy.slowThenWrite, { text: "x", rounds: 20000 }), before + 2);
+    assert.equal(await client.query(api.heavy.count, {}), before + 2);
+  });
+
+  test("WebAssembly, in queries and actions", async () => {
+    assert.equal(await client.query(api.wasm.add, { a: 2, b: 3 }), 5);
+    assert.equal(await client.query(api.wasm.probes, {}), "object");
+    assert.equal(await client.action(api.wasm.addLater, { a: 20, b: 30 }), 50);
+    assert.equal(await client.action(api.wasm.addLater, { a: 21, b: 30 }), 51);
+  });
+
+  test("many at once", async () => {
+    const results = await Promise.all(Array.from({ length: 12 }, (_, i) => client.query(api.heavy.compute, { rounds: 30000 + i })));
+    assert.deepEqual(results, Array.from({ length: 12 }, (_, i) => spin(30000 + i)));
+  });
+});
+
+describe("heavy functions without Node.js", () => {
+  let server, app, client;
+  const path = process.env.PATH;
+  before(async () => {
+    server = new Server();
+    process.env.PATH = "/nowhere";
+    await server.start();
+    process.env.PATH = path;
+    app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy });
+    await app.deploy(server);
+    client = new ConvexHttpClient(server.url);
+  });
+  after(async () => {
+    process.env.PATH = path;
+    await server.remove();
+    app.remove();
+  });
+
+  test("everything runs, slower, and the log says so once", async () => {
+    for (let i = 0; i < 3; i++) {
+      assert.equal(await client.query(api.heavy.compute, { rounds: 2000 + i }), spin(2000 + i));
+    }
+    await until(() => /there is no Node\.js/.test(server.output), "the line in the log");
+    assert.equal(server.output.match(/there is no Node\.js/g).length, 1);
+  });
+
+  test("a module that needs WebAssembly is refused with the reason", async () => {
+    app.write({ "convex/wasm.ts": wasm });
+    await assert.rejects(app.deploy(server), /WebAssembly/);
+    await sleep(0);
+  });
+});
