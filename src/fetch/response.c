@@ -157,9 +157,11 @@ head_line(struct transfer *t, str line)
 	if (line.p[0] == ' ' || line.p[0] == '\t') { /* folded (RFC 9112 section 5.2) */
 		struct fetch_header *last = t->got.n > 0 ? &t->got.v[t->got.n - 1] : NULL;
 
-		if (last)
+		if (last) {
+			t->head_bytes += last->value.n; /* each line copies it */
 			last->value = arena_fmt(t->arena, "%.*s %.*s", STR_ARG(last->value),
 			    STR_ARG(str_trim(line)));
+		}
 	} else if (str_find_char(line, ':', &colon)) {
 		vec_push(&t->got,
 		    ((struct fetch_header){ lower(t->arena, str_trim(str_head(line, colon))),

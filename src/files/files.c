@@ -248,10 +248,18 @@ files_open(const char *dir, const struct os *os, struct files **ret, struct err 
 }
 
 void
+files_stop(struct files *f)
+{
+	if (f)
+		pumps_stop(f);
+}
+
+void
 files_close(struct files *f)
 {
 	if (!f)
 		return;
 	pumps_stop(f);
+	pumps_clear(f);
 	mem_free(f);
 }

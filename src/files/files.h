@@ -30,7 +30,9 @@ struct file_info {
 /* Makes the folder if needed and removes what was being written when the process ended. */
 NODISCARD status files_open(const char *dir, const struct os *os, struct files **ret,
     struct err *e);
-void             files_close(struct files *f); /* unfinished transfers fail; NULL is fine */
+/* Unfinished transfers fail; there must be no new ones.  files_close() does it too. */
+void             files_stop(struct files *f); /* NULL is fine */
+void             files_close(struct files *f); /* NULL is fine */
 
 /* Once: the object is durable, or why there is none (OVERLOADED StorageFull, BAD_REQUEST
  * BodyIncomplete if the stream failed, INTERNAL). */

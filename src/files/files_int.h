@@ -43,6 +43,7 @@ void             file_sink_abort(struct files *f, struct file_sink *s);
 int files_open_object(struct files *f, str key); /* a descriptor; -1: there is none */
 
 void pumps_init(struct files *f);
-void pumps_stop(struct files *f);
+void pumps_stop(struct files *f); /* again: no effect */
+void pumps_clear(struct files *f);
 
 #endif

@@ -253,6 +253,7 @@ pumps_stop(struct files *f)
 	must(pthread_mutex_unlock(&f->lock) == 0);
 	if (f->thread)
 		thread_join_free(f->thread);
+	f->thread = NULL;
 	err_set(&e, ST_OPERATIONAL, "Stopping", "the server is stopping");
 	for (struct pump *p; (p = f->all) != NULL;) {
 		if (p->done)
@@ -260,6 +261,11 @@ pumps_stop(struct files *f)
 		else
 			get_over(p, "the server is stopping");
 	}
+}
+
+void
+pumps_clear(struct files *f)
+{
 	must(pthread_cond_destroy(&f->work) == 0);
 	must(pthread_mutex_destroy(&f->lock) == 0);
 }

@@ -29,6 +29,7 @@ action_state_new(struct functions *f, struct fn_call *c, str request_id, atomic_
 	struct action_state *a = MEM_NEW(struct action_state);
 
 	atomic_init(&a->refs, 1);
+	atomic_init(&a->over, false);
 	a->f = f;
 	a->os = db_os(f->db);
 	a->stop = stop;
@@ -108,10 +109,11 @@ action_state_end(struct action_state *a)
 	struct async_op *left;
 
 	must(pthread_mutex_lock(&a->lock) == 0);
-	a->over = true;
+	atomic_store(&a->over, true);
 	left = a->done;
 	a->done = NULL;
 	must(pthread_mutex_unlock(&a->lock) == 0);
+	action_calls_end(a);
 	free_list(left);
 	for (size_t i = 0; i < a->sleepers.n; i++)
 		async_op_free(a->sleepers.v[i]);
@@ -152,7 +154,7 @@ action_complete(struct action_state *a, struct async_op *op)
 {
 	op->when_ns = os_mono_ns(a->os);
 	must(pthread_mutex_lock(&a->lock) == 0);
-	if (!a->over) {
+	if (!atomic_load(&a->over)) {
 		op->next = NULL;
 		*a->done_end = op;
 		a->done_end = &op->next;
@@ -418,6 +420,8 @@ take_done(struct action_state *a, uint64_t before_ns)
 				a->done_end = &a->done;
 		}
 		must(pthread_mutex_unlock(&a->lock) == 0);
+		if (op && op->counted)
+			action_call_over(a);
 		if (!op || !is_cancelled(a, op->id))
 			return op;
 		async_op_free(op);
@@ -459,7 +463,7 @@ host_cancelled(void *arg)
 {
 	struct action_state *a = arg;
 
-	return atomic_load_explicit(a->stop, memory_order_relaxed) ||
+	return atomic_load_explicit(a->stop, memory_order_relaxed) || call_unwanted(a->call) ||
 	    (a->call->http && http_abandoned(a));
 }
 
@@ -581,6 +585,8 @@ host_cancel(void *arg, uint32_t id)
 		a->readers.v[i] = a->readers.v[--a->readers.n];
 		return;
 	}
+	if (action_call_cancel(a, id))
+		return;
 	transfer_over(a, id, true);
 	vec_push(&a->cancelled, id); /* it comes, and goes */
 }

@@ -17,6 +17,7 @@
 #include "isolate/async.h"
 #include "runtime/stream.h"
 
+struct outcall;
 struct transfer;
 
 /* A request whose response has not begun. */
@@ -53,11 +54,13 @@ struct action_state {
 	str               identity_error; /* p == NULL: none */
 
 	pthread_mutex_t   lock;     /* of what follows */
-	bool              over;     /* completions have nobody to go to */
+	atomic_bool       over;     /* completions have nobody to go to */
 	struct async_op  *done, **done_end; /* in the order of arrival */
 
 	/* the action's thread only */
 	VEC(struct async_op *)      sleepers;
+	size_t                      calls_out; /* action_ops_call.c */
+	VEC(struct outcall *)       calls;     /* that wait until fewer are out */
 	VEC(struct numbered_stream) streams;
 	uint64_t                    next_stream;
 	size_t                      unchecked; /* bytes written since their sum was looked at */
@@ -99,6 +102,11 @@ void           action_transfer_add(struct action_state *a, uint32_t op, struct t
 /* action_ops_call.c: queries, mutations, actions */
 void action_op_call(struct action_state *a, struct async_op *op, const struct json *args,
     enum fn_want want);
+/* The action's thread: one that op->counted is about has come back; one need not begin (false:
+ * it has begun); none of those that wait will. */
+void action_call_over(struct action_state *a);
+bool action_call_cancel(struct action_state *a, uint32_t id);
+void action_calls_end(struct action_state *a);
 /* action_ops_txn.c: what needs a transaction of its own */
 void action_op_schedule(struct action_state *a, struct async_op *op, const struct json *args);
 void action_op_cancel_job(struct action_state *a, struct async_op *op, const struct json *args);

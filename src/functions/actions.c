@@ -109,7 +109,10 @@ work(struct actions *a, struct fn_worker *w)
 	must(pthread_mutex_lock(&a->lock) == 0);
 	while ((j = next_job(a)) != NULL) {
 		must(pthread_mutex_unlock(&a->lock) == 0);
-		job_run(j, w);
+		if (atomic_load(&a->cancel) || job_unwanted(j))
+			job_drop(j);
+		else
+			job_run(j, w);
 		a->opts.done(a->opts.done_arg, j);
 		must(pthread_mutex_lock(&a->lock) == 0);
 	}

@@ -7,8 +7,7 @@
  */
 #include <stdatomic.h>
 
-#include "functions/functions_int.h"
-#include "functions/http_action.h"
+#include "functions/action_int.h"
 
 struct fn_call *
 fn_call_new(void)
@@ -36,7 +35,18 @@ fn_call_unref(struct fn_call *c)
 		return;
 	identity_unref(c->identity);
 	http_request_unref(c->http);
+	if (c->parent)
+		action_state_unref(c->parent);
 	arena_free(c->arena);
+}
+
+bool
+call_unwanted(const struct fn_call *c)
+{
+	for (; c->parent; c = c->parent->call)
+		if (atomic_load_explicit(&c->parent->over, memory_order_relaxed))
+			return true;
+	return false;
 }
 
 /* NULL stays NULL. */

@@ -13,6 +13,8 @@
 #include "isolate/isolate.h"
 #include "value/vjson.h"
 
+struct action_state;
+
 enum fn_caller { CALLER_SYNC, CALLER_HTTP_API, CALLER_TESTER, CALLER_ACTION, CALLER_SCHEDULER };
 
 /* What a call has to do with the scheduled function (spec 05 section 2) of its job_id. */
@@ -34,6 +36,7 @@ struct fn_call {
 	str              journal;        /* p == NULL: none */
 	struct identity *identity;       /* one reference */
 	enum fn_caller   caller;
+	struct action_state *parent;     /* the action that called this, one reference; or NULL */
 	bool             internal_ok;    /* server-internal: visibility is not checked */
 	bool             as_http_missing; /* "... find function for" instead of "public function" */
 	str              request_id;     /* 16 hex digits; n == 0: a fresh random one each run */
@@ -54,6 +57,8 @@ struct fn_call {
 
 struct fn_call *fn_call_new(void); /* one reference; fill it before the first submit */
 struct fn_call *fn_call_ref(struct fn_call *c);
+/* Whoever waits for this action, or for one that does, is over.  Any thread. */
+bool            call_unwanted(const struct fn_call *c);
 void            fn_call_unref(struct fn_call *c);
 /* A new call that differs in identity and journal only; takes a reference to `i`. */
 struct fn_call *fn_call_copy(const struct fn_call *c, struct identity *i, str journal);

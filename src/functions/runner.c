@@ -179,6 +179,18 @@ job_refuse_action(struct job *j, size_t max)
 	return true;
 }
 
+bool
+job_unwanted(const struct job *j)
+{
+	return call_unwanted(j->call);
+}
+
+void
+job_drop(struct job *j)
+{
+	refuse(j, ST_OVERLOADED, S("Cancelled"), S("The action was cancelled before it began."));
+}
+
 static void
 job_recycle(struct runner *r, struct job *j)
 {

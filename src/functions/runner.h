@@ -57,6 +57,10 @@ void job_run(struct job *j, struct fn_worker *w);
 bool job_refuse(struct job *j, str code, str text);
 /* The same for an action that waited for a thread (spec 04 section 5.4): there are `max`. */
 bool job_refuse_action(struct job *j, size_t max);
+/* Nobody waits for this action any more. */
+bool job_unwanted(const struct job *j);
+/* The same without a condition: the server stops, or it is unwanted. */
+void job_drop(struct job *j);
 /* Core side: the job came back. */
 void runner_job_done(struct runner *r, struct job *j);
 /* Core side: there may be new commits (after db_opts.on_commit). */

@@ -95,7 +95,7 @@ on_list(void *arg, struct fn_result *res)
 		s->wake_ns = os_mono_ns(s->opts.os) + AGAIN_NS;
 		s->again = true;
 	}
-	if (s->again && res->st == ST_OK) {
+	if (s->again && res->st == ST_OK && res->ok) {
 		s->again = false;
 		runner_defer(s->opts.runner, &s->asking);
 	}

@@ -9,6 +9,9 @@
 #include "isolate/async.h"
 #include "isolate/engine_int.h"
 
+#define OPERATIONS_MAX 10000 /* at once; Node.js has 1000 (spec 04 section 5.2) */
+#define OP_BYTES_MAX   ((size_t)256 << 20) /* of texts, outside of the heap */
+
 /* An operation that is out. */
 struct pending_op {
 	uint32_t     id;

@@ -9,9 +9,6 @@
 #include "isolate/action_int.h"
 #include "isolate/natives_int.h"
 
-#define OPERATIONS_MAX 10000 /* at once; Node.js has 1000 (spec 04 section 5.2) */
-#define BYTES_MAX      ((size_t)256 << 20) /* of texts, outside of the heap */
-
 struct async_op *
 async_op_new(uint32_t id, enum op_kind kind)
 {
@@ -34,6 +31,8 @@ async_op_free(struct async_op *op)
 	if (!op)
 		return;
 	buf_clear(&op->ret_bytes);
+	if (op->stream)
+		stream_close(op->stream); /* nobody took it: whoever fills it stops */
 	stream_unref(op->stream);
 	arena_free(op->arena);
 }
@@ -119,7 +118,7 @@ start(struct action *a, struct pending_op *p, struct async_op *op)
 	p->label = label.p ? arena_str(a->en->run->arena, label) : label;
 	vec_push(&a->pending, *p);
 	if (op->kind != OP_SLEEP)
-		a->en->run->leave_after_ns = 0; /* it cannot be begun anew any more */
+		run_stay(a->en->run); /* it cannot be begun anew any more */
 	a->req->actions->start(a->req->actions->arg, op);
 }
 
@@ -149,11 +148,11 @@ room(JSContext *ctx, const struct action *a)
 		      "https://docs.convex.dev/functions/actions#limits for more information."));
 		return false;
 	}
-	if (arena_bytes(a->en->run->arena) + a->pending_bytes <= BYTES_MAX)
+	if (arena_bytes(a->en->run->arena) + a->pending_bytes <= OP_BYTES_MAX)
 		return true;
 	js_throw_uncatchable(ctx,
 	    "JavaScript execution ran out of memory (maximum memory usage: %zu MB)",
-	    BYTES_MAX >> 20);
+	    OP_BYTES_MAX >> 20);
 	return false;
 }
 

@@ -42,6 +42,7 @@ struct async_op {
 	struct async_op *next;  /* the holder's */
 	struct arena    *arena; /* owned: the texts below */
 	uint64_t         number, when_ns; /* the host's: of its stream; when it is complete */
+	bool             counted;         /* the host's */
 	uint32_t         id;    /* unique in its run, from 1 */
 	enum op_kind     kind;
 	str              name;  /* SYSCALL: "1.0/actions/query" */

@@ -1,10 +1,11 @@
 /* crypto_int.h - what the natives of crypto.subtle share (spec 04 section 3.4).
  *
  * The prelude has checked names, usages and ranges; what arrives here are small numbers and
- * Uint8Arrays.  Results go into a Uint8Array that the prelude has made, so that no function here
- * allocates in the engine's heap: nothing can jump out of it while OpenSSL's objects exist.  They
- * return how many bytes they wrote, or FAILED, which the prelude turns into the exception that
- * fits.
+ * Uint8Arrays.  The prelude may run in another process, though (remote_native.c), so whatever
+ * could do harm is checked again: such arguments throw.  Results go into a Uint8Array that the
+ * prelude has made, so that no function here allocates in the engine's heap: nothing can jump out
+ * of it while OpenSSL's objects exist.  They return how many bytes they wrote, or FAILED, which
+ * the prelude turns into the exception that fits.
  *
  * Thread: the isolate's.  Memory: OpenSSL's, for one call.
  */
@@ -33,6 +34,8 @@ str  crypto_bytes(struct crypto_args *a);
 struct key_out crypto_out(struct crypto_args *a);
 /* A hash by its number: 0 SHA-1, 1 SHA-256, 2 SHA-384, 3 SHA-512. */
 const EVP_MD *crypto_hash(struct crypto_args *a);
+/* One of enum key_kind. */
+enum key_kind crypto_kind(struct crypto_args *a);
 /* kind, whether it is private, packed bytes. */
 struct key crypto_key(struct crypto_args *a);
 
@@ -42,6 +45,8 @@ crypto_args(JSContext *ctx, int argc, JSValueConst *argv)
 	return (struct crypto_args){ .ctx = ctx, .v = argv, .n = argc };
 }
 
+/* An exception is pending, unless the arguments are fine. */
+void crypto_check(struct crypto_args *a, bool fine);
 /* The result: what went to `out`, unless `ok` is false.  Empties OpenSSL's queue of errors. */
 JSValue crypto_result(const struct crypto_args *a, bool ok, const struct key_out *out);
 

@@ -116,27 +116,32 @@ rsa_private_fits(const struct key *k)
 	return ok;
 }
 
+/* Numbers without leading zeroes that make a key. */
 static bool
-rsa_complete(const struct key *k, struct key_out *out)
+rsa_fits(const struct key *k)
 {
-	struct key whole = *k;
-	size_t     bits;
-	str        n, e;
+	str    n = k->f[0], e = k->f[1];
+	size_t bits = n.n * 8;
 
-	for (size_t i = 0; i < whole.n; i++) {
-		whole.f[i] = shortest(k->f[i]);
-		if (!whole.f[i].n || whole.f[i].n > KEY_FIELD_MAX)
+	for (size_t i = 0; i < k->n; i++)
+		if (!k->f[i].n || k->f[i].n > KEY_FIELD_MAX || k->f[i].p[0] == 0)
 			return false;
-	}
-	n = whole.f[0];
-	e = whole.f[1];
-	bits = n.n * 8;
 	for (uint8_t top = (uint8_t)n.p[0]; top < 0x80; top = (uint8_t)(top << 1))
 		bits--;
 	if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || !(n.p[n.n - 1] & 1) ||
 	    !(e.p[e.n - 1] & 1) || (e.n == 1 && e.p[0] == 1) || e.n > n.n)
 		return false;
-	if (whole.is_private && !rsa_private_fits(&whole))
+	return !k->is_private || rsa_private_fits(k);
+}
+
+static bool
+rsa_complete(const struct key *k, struct key_out *out)
+{
+	struct key whole = *k;
+
+	for (size_t i = 0; i < whole.n; i++)
+		whole.f[i] = shortest(k->f[i]);
+	if (!rsa_fits(&whole))
 		return false;
 	key_pack(&whole, out);
 	return !out->overflow;
@@ -169,7 +174,7 @@ rsa_open(const struct key *k)
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
 	BIGNUM         *v[KEY_FIELDS] = { NULL };
 	EVP_PKEY       *ret = NULL;
-	bool            ok = bld != NULL;
+	bool            ok = bld && rsa_fits(k);
 
 	for (size_t i = 0; ok && i < k->n; i++) {
 		v[i] = number(k->f[i]);
@@ -368,8 +373,11 @@ okp_type(enum key_kind kind)
 static EVP_PKEY *
 okp_open(const struct key *k)
 {
-	const unsigned char *p = (const unsigned char *)k->f[k->is_private ? 1 : 0].p;
+	str                  f = k->f[k->is_private ? 1 : 0];
+	const unsigned char *p = (const unsigned char *)f.p;
 
+	if (f.n != 32)
+		return NULL;
 	if (k->is_private)
 		return EVP_PKEY_new_raw_private_key(okp_type(k->kind), NULL, p, 32);
 	return EVP_PKEY_new_raw_public_key(okp_type(k->kind), NULL, p, 32);

@@ -57,7 +57,7 @@ void key_to_der(const struct key *k, struct key_out *out);
  * belong to the public ones.  Points may come compressed or be missing in private keys; the whole
  * key, packed, goes to `out`.  Leaves no error in OpenSSL's queue. */
 bool key_complete(const struct key *k, struct key_out *out);
-/* NULL: OpenSSL does not take it. */
+/* NULL: it is none that key_complete() made. */
 EVP_PKEY *key_open(const struct key *k);
 /* `stop` is asked now and then while primes are sought: true ends the search, and the result is
  * false.  `bits` and `e` for RSA only. */

@@ -7,8 +7,6 @@
  */
 #include "isolate/key.h"
 
-#include "base/must.h"
-
 enum tag {
 	TAG_INTEGER = 0x02,
 	TAG_BITS = 0x03,
@@ -228,12 +226,15 @@ key_from_der(str der, enum key_kind kind, bool is_private, struct key *ret)
 struct back {
 	uint8_t bytes[KEY_BYTES_MAX];
 	size_t  at; /* first byte in use */
+	bool    overflow;
 };
 
 static void
 put(struct back *b, str s)
 {
-	must(s.n <= b->at);
+	b->overflow |= s.n > b->at;
+	if (b->overflow)
+		return;
 	b->at -= s.n;
 	if (s.n)
 		memcpy(b->bytes + b->at, s.p, s.n);
@@ -377,7 +378,7 @@ key_to_der(const struct key *k, struct key_out *out)
 	else
 		put_public(&b, k);
 	n = sizeof b.bytes - b.at;
-	out->overflow |= n > out->max - out->n;
+	out->overflow |= b.overflow || n > out->max - out->n;
 	if (!out->overflow) {
 		memcpy(out->p + out->n, b.bytes + b.at, n);
 		out->n += n;

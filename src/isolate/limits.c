@@ -128,6 +128,15 @@ run_leave(struct run *r)
 	end_run(r, S("left"));
 }
 
+void
+run_stay(struct run *r)
+{
+	if (!r->leave_after_ns)
+		return;
+	r->leave_after_ns = 0;
+	set_alarm(r); /* else the watchdog would ring from the old time on */
+}
+
 /* Leaving beats the timeout: whoever asked for it runs the function again elsewhere. */
 static void
 end_for_time(struct run *r)

@@ -140,6 +140,23 @@ run_gcm(EVP_CIPHER_CTX *c, const struct job *j, struct key_out *out)
 	    run_cipher(c, data, out);
 }
 
+static bool
+job_fits(const struct job *j)
+{
+	if ((j->key.n != 16 && j->key.n != 24 && j->key.n != 32) || j->data.n > INT32_MAX - 16 ||
+	    j->aad.n > INT32_MAX)
+		return false;
+	switch (j->mode) {
+	case CBC:
+		return j->iv.n == 16;
+	case CTR:
+		return j->iv.n == 16 && j->bits >= 1 && j->bits <= 128;
+	case GCM:
+		return j->bits > 0 && j->bits <= 128 && j->bits % 8 == 0;
+	}
+	return false;
+}
+
 /* aes(mode, encrypt, key, iv, data, aad, bits, out) */
 CRYPTO_NATIVE(native_aes)
 {
@@ -158,10 +175,9 @@ CRYPTO_NATIVE(native_aes)
 	j.aad = crypto_bytes(&a);
 	j.bits = crypto_int(&a);
 	out = crypto_out(&a);
+	crypto_check(&a, job_fits(&j) && out.max >= j.data.n + 16);
 	if (a.bad)
 		return JS_EXCEPTION;
-	must(out.max >= j.data.n + 16 && j.data.n <= INT32_MAX - 16 && j.aad.n <= INT32_MAX);
-	must(j.mode == GCM || j.iv.n == 16);
 	c = EVP_CIPHER_CTX_new();
 	must(c != NULL);
 	ok = j.mode == CBC ? run_cbc(c, &j, &out) : j.mode == CTR ? run_ctr(c, &j, &out) :

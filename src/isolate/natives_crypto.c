@@ -66,17 +66,53 @@ crypto_hash(struct crypto_args *a)
 	}
 }
 
+void
+crypto_check(struct crypto_args *a, bool fine)
+{
+	if (fine || a->bad)
+		return;
+	js_throw_text(a->ctx, JSE_TYPE, S("the prelude's arguments do not fit"));
+	a->bad = true;
+}
+
+enum key_kind
+crypto_kind(struct crypto_args *a)
+{
+	int  kind = crypto_int(a);
+	bool fine = kind >= 0 && kind < KEY_KINDS;
+
+	crypto_check(a, fine);
+	return fine ? (enum key_kind)kind : KEY_RSA;
+}
+
 struct key
 crypto_key(struct crypto_args *a)
 {
-	int        kind = crypto_int(a), is_private = crypto_int(a);
-	str        packed = crypto_bytes(a);
-	struct key ret = { 0 };
+	enum key_kind kind = crypto_kind(a);
+	bool          is_private = crypto_int(a) != 0;
+	str           packed = crypto_bytes(a);
+	struct key    ret = { 0 };
 
 	if (!a->bad)
-		must(kind >= 0 && kind < KEY_KINDS &&
-		    key_unpack(packed, (enum key_kind)kind, is_private != 0, &ret));
+		crypto_check(a, key_unpack(packed, kind, is_private, &ret));
 	return ret;
+}
+
+/* Room for a digest. */
+static void
+check_room(struct crypto_args *a, const EVP_MD *md, const struct key_out *out)
+{
+	crypto_check(a, out->max >= (size_t)EVP_MD_get_size(md));
+}
+
+static enum kdf_hash
+kdf_hash(struct crypto_args *a)
+{
+	int  hash = crypto_int(a);
+	bool fine = hash >= 0 && hash <= KDF_SHA512;
+
+	crypto_check(a, fine);
+	return fine ? (enum kdf_hash)hash : KDF_SHA1;
 }
 
 JSValue
@@ -103,8 +139,8 @@ static CRYPTO_NATIVE(native_digest)
 	unsigned int       n = 0;
 
 	(void)this_val, (void)magic;
+	check_room(&a, md, &out);
 	if (!a.bad) {
-		must(out.max >= (size_t)EVP_MD_get_size(md));
 		must(EVP_Digest(data.p, data.n, out.p, &n, md, NULL) == 1);
 		out.n = n;
 	}
@@ -121,8 +157,8 @@ static CRYPTO_NATIVE(native_hmac)
 	unsigned int       n = 0;
 
 	(void)this_val, (void)magic;
+	check_room(&a, md, &out);
 	if (!a.bad) {
-		must(out.max >= (size_t)EVP_MD_get_size(md));
 		must(HMAC(md, key.p, (int)key.n, (const unsigned char *)data.p, data.n, out.p, &n));
 		out.n = n;
 	}
@@ -153,7 +189,7 @@ is_over(void *arg)
 static CRYPTO_NATIVE(native_pbkdf2)
 {
 	struct crypto_args a = crypto_args(ctx, argc, argv);
-	enum kdf_hash      hash = (enum kdf_hash)crypto_int(&a);
+	enum kdf_hash      hash = kdf_hash(&a);
 	str                password = crypto_bytes(&a), salt = crypto_bytes(&a);
 	uint32_t           iterations = (uint32_t)crypto_int(&a);
 	struct key_out     out = crypto_out(&a);
@@ -170,7 +206,7 @@ static CRYPTO_NATIVE(native_pbkdf2)
 static CRYPTO_NATIVE(native_hkdf)
 {
 	struct crypto_args a = crypto_args(ctx, argc, argv);
-	enum kdf_hash      hash = (enum kdf_hash)crypto_int(&a);
+	enum kdf_hash      hash = kdf_hash(&a);
 	str                key = crypto_bytes(&a), salt = crypto_bytes(&a), info = crypto_bytes(&a);
 	struct key_out     out = crypto_out(&a);
 

@@ -27,15 +27,15 @@ completed(const struct crypto_args *a, bool ok, const struct key *k, struct key_
 CRYPTO_NATIVE(native_key_parse)
 {
 	struct crypto_args a = crypto_args(ctx, argc, argv);
-	int                kind = crypto_int(&a), is_private = crypto_int(&a);
+	enum key_kind      kind = crypto_kind(&a);
+	bool               is_private = crypto_int(&a) != 0;
 	str                der = crypto_bytes(&a);
 	struct key_out     out = crypto_out(&a);
 	struct key         k;
 	bool               ok;
 
 	(void)this_val, (void)magic;
-	must(a.bad || (kind >= 0 && kind < KEY_KINDS));
-	ok = !a.bad && key_from_der(der, (enum key_kind)kind, is_private != 0, &k);
+	ok = !a.bad && key_from_der(der, kind, is_private, &k);
 	return completed(&a, ok, &k, &out);
 }
 
@@ -43,15 +43,15 @@ CRYPTO_NATIVE(native_key_parse)
 CRYPTO_NATIVE(native_key_complete)
 {
 	struct crypto_args a = crypto_args(ctx, argc, argv);
-	int                kind = crypto_int(&a), is_private = crypto_int(&a);
+	enum key_kind      kind = crypto_kind(&a);
+	bool               is_private = crypto_int(&a) != 0;
 	str                packed = crypto_bytes(&a);
 	struct key_out     out = crypto_out(&a);
 	struct key         k;
 	bool               ok;
 
 	(void)this_val, (void)magic;
-	must(a.bad || (kind >= 0 && kind < KEY_KINDS));
-	ok = !a.bad && key_unpack(packed, (enum key_kind)kind, is_private != 0, &k);
+	ok = !a.bad && key_unpack(packed, kind, is_private, &k);
 	return completed(&a, ok, &k, &out);
 }
 
@@ -78,15 +78,14 @@ is_over(void *arg)
 CRYPTO_NATIVE(native_key_generate)
 {
 	struct crypto_args a = crypto_args(ctx, argc, argv);
-	int                kind = crypto_int(&a);
+	enum key_kind      kind = crypto_kind(&a);
 	unsigned           bits = (unsigned)crypto_int(&a);
 	uint32_t           e = (uint32_t)crypto_int(&a);
 	struct key_out     out = crypto_out(&a);
 	bool               ok;
 
 	(void)this_val, (void)magic;
-	must(a.bad || (kind >= 0 && kind < KEY_KINDS));
-	ok = !a.bad && key_generate((enum key_kind)kind, bits, e, is_over, engine_of(ctx), &out);
+	ok = !a.bad && key_generate(kind, bits, e, is_over, engine_of(ctx), &out);
 	if (!ok && !a.bad && run_is_over(engine_of(ctx)))
 		return JS_NewInt32(ctx, CRYPTO_OVERDUE);
 	return crypto_result(&a, ok, &out);
@@ -146,8 +145,8 @@ ecdsa_to_raw(const uint8_t *der, size_t n, size_t coordinate, struct key_out *ou
 	int                  size = (int)coordinate;
 	bool                 ok;
 
-	must(out->max >= 2 * coordinate);
-	ok = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), out->p, size) == size &&
+	ok = sig && out->max >= 2 * coordinate &&
+	    BN_bn2binpad(ECDSA_SIG_get0_r(sig), out->p, size) == size &&
 	    BN_bn2binpad(ECDSA_SIG_get0_s(sig), out->p + size, size) == size;
 	out->n = 2 * coordinate;
 	ECDSA_SIG_free(sig);
@@ -187,7 +186,8 @@ sign(const struct signing *s, str data, struct key_out *out)
 		return false;
 	if (s->scheme == ECDSA)
 		return ecdsa_to_raw(sig, n, key_coordinate(s->key.kind), out);
-	must(n <= out->max);
+	if (n > out->max)
+		return false;
 	memcpy(out->p, sig, n);
 	out->n = n;
 	return true;
@@ -278,8 +278,8 @@ oaep(EVP_PKEY *pkey, bool encrypt, const EVP_MD *md, str label, str data, struct
 	    (encrypt ? EVP_PKEY_encrypt(c, bytes, &n, in, data.n)
 	             : EVP_PKEY_decrypt(c, bytes, &n, in, data.n)) == 1;
 	EVP_PKEY_CTX_free(c);
+	ok = ok && n <= out->max;
 	if (ok) {
-		must(n <= out->max);
 		memcpy(out->p, bytes, n);
 		out->n = n;
 	}

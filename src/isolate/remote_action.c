@@ -30,6 +30,7 @@ find(const struct action *a, uint32_t id)
 static void
 forget(struct action *a, size_t i)
 {
+	a->pending_bytes -= a->pending.v[i].bytes;
 	a->pending.n--;
 	memmove(&a->pending.v[i], &a->pending.v[i + 1],
 	    (a->pending.n - i) * sizeof a->pending.v[0]);
@@ -53,6 +54,12 @@ remote_op(struct remote *r, const struct json *h, str bytes, struct buf *ret_hea
 		p.kind = OP_SYSCALL;
 	else if (!async_kind_named(kind, &p.kind))
 		return remote_break(r, "kind of op");
+	p.bytes = args.n + bytes.n;
+	if (a->pending.n >= OPERATIONS_MAX || a->pending_bytes + p.bytes > OP_BYTES_MAX) {
+		remote_fail(r, S("Too many concurrent operations. See "
+		    "https://docs.convex.dev/functions/actions#limits for more information."));
+		return REMOTE_BROKEN;
+	}
 	a->next_id = p.id;
 	op = async_op_new(p.id, p.kind);
 	op->name = arena_str(op->arena, name);
@@ -62,6 +69,7 @@ remote_op(struct remote *r, const struct json *h, str bytes, struct buf *ret_hea
 	label = async_op_label(op);
 	p.label = label.p ? arena_str(r->req->arena, label) : label;
 	vec_push(&a->pending, p);
+	a->pending_bytes += p.bytes;
 	host_of(r)->start(host_of(r)->arg, op);
 	return REMOTE_NOTHING;
 }

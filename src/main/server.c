@@ -432,6 +432,7 @@ close_all(struct server *s)
 	if (s->runner)
 		runner_free(s->runner);
 	actions_free(s->actions);
+	files_stop(s->files); /* its transfers end in the core */
 	core_free(s->core); /* joins the workers */
 	fetch_free(s->fetch);
 	fnlog_free(s->fnlog);

@@ -83,10 +83,12 @@ folder_trim(const char *path, size_t keep, bool (*keep_it)(void *arg, str name),
 		struct folder f;
 		struct stat st;
 
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof f.name ||
+		size_t length = strlen(entry->d_name);
+
+		if (entry->d_name[0] == '.' || length >= sizeof f.name ||
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
-		(void)snprintf(f.name, sizeof f.name, "%s", entry->d_name);
+		memcpy(f.name, entry->d_name, length + 1);
 		f.used_s = st.st_mtim.tv_sec;
 		vec_push(&found, f);
 	}

@@ -69,7 +69,7 @@ tier_process_read(struct tier_process *p, int ms)
 		room = buf_reserve(&p->in, READ_BYTES);
 		if (!room)
 			return TIER_GONE;
-		n = read(p->link, room, READ_BYTES);
+		n = recv(p->link, room, READ_BYTES, MSG_DONTWAIT); /* poll() may be interrupted */
 		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 			return TIER_GONE;
 		if (n > 0)
@@ -191,7 +191,7 @@ process_end(struct tier *t, struct tier_process *p)
 	metric_add(&processes_now, -1);
 	MUTEX_GUARD(&t->lock);
 	t->alive--;
-	must(pthread_cond_signal(&t->freed) == 0);
+	must(pthread_cond_broadcast(&t->freed) == 0); /* the keeper waits there too */
 }
 
 /* Waits for "ready": a context with the prelude evaluated. */
@@ -311,6 +311,7 @@ first_start(struct tier *t, struct tier_process **ret, struct err *e)
 	if (st != ST_OK) {
 		MUTEX_GUARD(&t->lock);
 		t->alive--;
+		must(pthread_cond_broadcast(&t->freed) == 0);
 		return st;
 	}
 	if (write_all(*ret, buf_str(&t->hello)) && await_ready(*ret)) {
@@ -355,7 +356,7 @@ tier_process_give(struct tier *t, struct tier_process *p, bool good)
 	MUTEX_GUARD(&t->lock);
 	p->next = t->idle;
 	t->idle = p;
-	must(pthread_cond_signal(&t->freed) == 0);
+	must(pthread_cond_broadcast(&t->freed) == 0); /* the keeper waits there too */
 }
 
 /* --- the tier --- */

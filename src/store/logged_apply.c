@@ -17,14 +17,24 @@
  * refused, and nothing is lost, because the log keeps what could not be applied.  A checkpoint
  * whose sync failed is never tried again: the kernel may have dropped the pages.
  *
+ * SQLite's page cache and what the tables leave behind in the allocator go back to the system when
+ * nothing was written for two seconds: a server that is idle is small, whatever it did before.
+ *
  * Thread: the applier's.  Memory: the table that is applied.
  */
+#include <errno.h>
+#include <malloc.h>
+
 #include "base/log.h"
 #include "os/os.h"
 #include "store/logged_int.h"
 #include "store/skiplist_int.h"
 
-enum { RETRY_MS = 1000 };
+enum {
+	RETRY_MS = 1000,
+	RELEASE_AFTER_MS = 2000,
+	RELEASE_BYTES = 1 << 20 /* of the log: applying less does not leave much behind */
+};
 
 static struct metric applied_commits = METRIC_COUNTER(
     "fresnel_store_applied_commits_total", "records of the commit log that SQLite has");
@@ -151,14 +161,31 @@ linger(struct logged_store *s)
 }
 
 static void
+release_memory(struct logged_store *s)
+{
+	LOGGED_SQL_GUARD(s);
+
+	(void)sqlite3_db_release_memory(s->sql->writer.db);
+	malloc_trim(0);
+}
+
+/* False: nothing came for so long that memory should be released. */
+static bool
 wait_for_rows(struct logged_store *s)
 {
+	struct timespec until;
 	MUTEX_GUARD(&s->lock);
 
-	while (idle(s) && !s->stopping && !s->want_checkpoint)
-		must(pthread_cond_wait(&s->work, &s->lock) == 0);
+	logged_deadline(&until, RELEASE_AFTER_MS * 1000000ull);
+	while (idle(s) && !s->stopping && !s->want_checkpoint) {
+		if (s->unreleased < RELEASE_BYTES)
+			must(pthread_cond_wait(&s->work, &s->lock) == 0);
+		else if (pthread_cond_timedwait(&s->work, &s->lock, &until) == ETIMEDOUT)
+			return false;
+	}
 	if (!idle(s))
 		linger(s);
+	return true;
 }
 
 /* Puts an empty table in the place of the active one.  NULL: there is nothing to apply.  A table
@@ -212,6 +239,7 @@ apply_table(struct logged_store *s, struct memtable *t, struct err *e)
 		return st; /* the table stays: readers go on seeing it */
 	}
 	s->applied_sequence = t->sequence;
+	s->unreleased += t->bytes;
 	drop_table(s, t, os_mono_ns(os_real()) - begun);
 	return ST_OK;
 }
@@ -270,8 +298,10 @@ logged_apply_once(struct logged_store *s, bool may_wait)
 	struct memtable *t;
 	status           st;
 
-	if (may_wait)
-		wait_for_rows(s);
+	while (may_wait && !wait_for_rows(s)) {
+		s->unreleased = 0;
+		release_memory(s);
+	}
 	t = take_table(s);
 	st = work(s, t, NULL);
 	if (st == ST_OK) {

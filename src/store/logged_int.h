@@ -70,6 +70,7 @@ struct logged_store {
 	sqlite3_stmt  *note;   /* sql_lock; writes what is applied */
 	int            frames; /* sql_lock; pages in SQLite's log */
 	sqlite3_int64  old_wal; /* sql_lock; bytes of SQLite's log that an earlier process wrote */
+	size_t   unreleased;       /* the applier's: bytes applied since memory was released */
 	uint64_t       applied_sequence; /* sql_lock; of the newest record that SQLite has */
 };
 

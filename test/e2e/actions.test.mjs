@@ -14,6 +14,7 @@ import { query, mutation, internalMutation, internalQuery } from "./_generated/s
 import { ConvexError, v } from "convex/values"; import { anyApi, createFunctionHandle } from "convex/server";
 export const list = query({ args: {}, handler: async (ctx) => (await ctx.db.query("notes").collect()).map((n) => n.text) });
 export const add = internalMutation({ args: { text: v.string() }, handler: async (ctx, { text }) => await ctx.db.insert("notes", { text }) });
+export const note = mutation({ args: { text: v.string() }, handler: async (ctx, { text }) => { await ctx.db.insert("asides", { text }); } });
 export const refuse = internalMutation({ args: {}, handler: async (ctx) => { await ctx.db.insert("notes", { text: "never" }); throw new ConvexError({ n: 7n, why: "said so" }); } });
 export const broken = internalQuery({ args: {}, handler: async () => { throw new RangeError("inner"); } });
 export const who = internalQuery({ args: {}, handler: async (ctx) => (await ctx.auth.getUserIdentity())?.subject ?? null });
@@ -68,6 +69,8 @@ export const deep = action({ args: { left: v.number() }, handler: async (ctx, { 
 export const many = action({ args: { n: v.number() }, handler: async (ctx, { n }) => {
   await Promise.all(Array.from({ length: n }, () => ctx.runMutation(api.data.bump, {}))); return await ctx.runQuery(api.data.count, {}); } });
 
+export const flood = action({ args: { n: v.number() }, handler: async (ctx, { n }) => (await Promise.all(Array.from({ length: n }, () => ctx.runQuery(api.data.count, {})))).length });
+export const tree = action({ args: {}, handler: async (ctx) => { await Promise.all(Array.from({ length: 4 }, () => ctx.runAction(api.acts.tree, {}))); } });
 export const convexError = action(async () => { throw new ConvexError({ code: 7, big: 1n }); });
 export const typeError = action(async () => { await wait(1); throw new TypeError("plain"); });
 export const adrift = action(async () => { void Promise.reject(new Error("nobody caught this")); await wait(50); return 1; });
@@ -136,6 +139,29 @@ test("functions that an action calls", async () => {
 });
 
 // 04 checklist 3 and 18: texts without the request id, data of ConvexErrors as it was thrown
+test("many calls at once do not keep others waiting", async () => {
+  const flood = http.action(api.acts.flood, { n: 5000 });
+  const waits = [];
+  let over = false;
+  flood.then(() => (over = true), () => (over = true));
+  while (!over) {
+    const begun = performance.now();
+    await http.mutation(api.data.note, { text: "beside" });
+    waits.push(performance.now() - begun);
+  }
+  assert.equal(await flood, 5000);
+  assert.ok(Math.max(...waits) < 1000, `${waits}`);
+});
+
+// Spec 04 section 5.4: nobody waits for a place longer than ten seconds; what was called by an action that is over does not begin.
+test("actions that call themselves without end", async () => {
+  assert.match(await message(http.action(api.acts.tree)), /Too many concurrent requests\. Your backend is limited to 256 concurrent actions/);
+  const begun = performance.now();
+  assert.equal(await http.action(api.acts.plain, { n: 1 }), 2);
+  assert.ok(performance.now() - begun < 3000);
+  await until(async () => /fresnel_actions_running 0\n/.test(await (await fetch(`${server.url}/metrics`)).text()), "the storm to be over");
+});
+
 test("errors of functions that an action calls", async () => {
   const [isConvexError, why, n, text] = await http.action(api.acts.nestedData);
   assert.deepEqual([isConvexError, why, n], [true, "said so", "7"]);

@@ -2,6 +2,9 @@
  * packages that use it, and where it is not allowed (js/test/crypto*.js). */
 #include "webapi.h"
 
+#include "isolate/engine_int.h"
+#include "isolate/natives_int.h"
+
 /* Runs each function of a bundle as this kind; all failures are shown before the test fails. */
 static void
 check_bundle(const char *bundle, enum udf_kind kind, const char *const *functions)
@@ -258,6 +261,84 @@ TEST(awkward_callers)
 	world_close(&w);
 }
 
+struct silly {
+	struct engine *en;
+	uint64_t       seed;
+	int            answered;
+};
+
+static uint32_t
+pick(struct silly *s, uint32_t n)
+{
+	s->seed = s->seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(s->seed >> 33) % n;
+}
+
+static JSValue
+silly_argument(struct silly *s)
+{
+	static const int32_t  numbers[] = { -1, 0, 1, 2, 3, 4, 5, 6, 7, 64, 128, 1024, INT32_MAX };
+	static const uint32_t sizes[] = { 0, 1, 12, 16, 24, 32, 34, 65, 67, 135, 1100, 9000 };
+	uint8_t               bytes[9000];
+	uint32_t              size = sizes[pick(s, COUNT_OF(sizes))];
+
+	if (pick(s, 2))
+		return JS_NewInt32(s->en->ctx, numbers[pick(s, COUNT_OF(numbers))]);
+	for (uint32_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(pick(s, 4) ? 0 : pick(s, 256));
+	if (size > 34) {
+		bytes[1] = (uint8_t)(size - 2); /* a packed key of one field */
+		bytes[0] = (uint8_t)((size - 2) >> 8);
+	}
+	return JS_NewUint8ArrayCopy(s->en->ctx, bytes, size);
+}
+
+static void
+silly_calls(void *arg)
+{
+	struct silly *s = arg;
+	JSContext    *ctx = s->en->ctx;
+
+	for (int round = 0; round < 400; round++) {
+		for (size_t i = 0; i < natives_crypto_count; i++) {
+			JSValue args[8], fn, ret;
+
+			if (strcmp(natives_crypto[i].name, "keyGenerate") == 0)
+				continue; /* takes long whatever it is given */
+			for (size_t k = 0; k < COUNT_OF(args); k++)
+				args[k] = silly_argument(s);
+			if (strcmp(natives_crypto[i].name, "pbkdf2") == 0) {
+				JS_FreeValue(ctx, args[3]);
+				args[3] = JS_NewInt32(ctx, 3); /* iterations */
+			}
+			fn = JS_GetPropertyStr(ctx, s->en->natives, natives_crypto[i].name);
+			ret = JS_Call(ctx, fn, JS_UNDEFINED, (int)pick(s, 9), args);
+			s->answered += !JS_IsException(ret);
+			if (JS_IsException(ret))
+				JS_FreeValue(ctx, JS_GetException(ctx));
+			for (size_t k = 0; k < COUNT_OF(args); k++)
+				JS_FreeValue(ctx, args[k]);
+			JS_FreeValue(ctx, fn);
+		}
+	}
+}
+
+/* The prelude may run in another process: whatever that sends, the natives answer or throw. */
+TEST(natives_take_any_arguments)
+{
+	struct world w;
+	struct silly s = { .seed = 7 };
+	struct err   e = err_in(NULL);
+
+	world_open(&w);
+	assert_int_equal(engine_new(w.iso, ENV_UDF, NULL, &s.en, &e), ST_OK);
+	assert_int_equal(guard_call(s.en, silly_calls, &s), JUMP_NONE);
+	CHECK(s.answered > 100);
+	engine_free(s.en);
+	world_close(&w);
+}
+
 TEST_RUN(T(as_in_node), T(published_vectors), T(packages_that_sign_and_encrypt),
     T(randomness_is_for_actions), T(keys_made_at_import), T(missing_operations_end_the_run),
-    T(long_computations_end_with_the_run), T(awkward_callers))
+    T(long_computations_end_with_the_run), T(awkward_callers),
+    T(natives_take_any_arguments))
