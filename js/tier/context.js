@@ -6,6 +6,7 @@
 // User code may replace any global and any method of a prototype; nothing here depends on those
 // after set-up, or else only the user's own function suffers.
 import { addGlobals } from "./globals.js";
+import { findRoute, runRequest } from "./http.js";
 import { newConvex } from "./convex.js";
 import { newHost } from "./host.js";
 import { newOps } from "./ops.js";
@@ -76,7 +77,7 @@ export default function setUp(functions, natives) {
     },
     begin(json) {
       state.request = parse(json);
-      state.action = state.request.kind === "action";
+      state.action = state.request.kind === "action" || state.request.kind === "http";
       state.random(state.request.importState);
     },
     error: (name, text) => new ERRORS[name](text),
@@ -89,9 +90,12 @@ export default function setUp(functions, natives) {
       setPrototypeOf(meta, metaPrototype);
     },
     imported: () => state.entry !== undefined,
-    // "ok", or what the export is instead.
+    // "ok", what the export is instead, or "thrown": see describeOutcome().
     find(name) {
       const kind = state.request.kind;
+      if (kind === "http") {
+        return findRoute(state);
+      }
       let fn;
       try {
         fn = state.entry[name];
@@ -113,6 +117,10 @@ export default function setUp(functions, natives) {
       state.executing = true;
       state.random(random);
       try {
+        if (kind === "http") {
+          state.promise = runRequest(state, args);
+          return;
+        }
         const fn = state.fn[helper];
         state.promise =
           kind === "action" ? apply(fn, globalThis, ["dummy_request_id", args]) : apply(fn, globalThis, [args]);
@@ -137,6 +145,8 @@ export default function setUp(functions, natives) {
     },
     describe: (thrown) => describe(thrown),
     describeOutcome: () => describe(state.result),
+    // What is no text is left out of the message.
+    response: () => (typeof state.result === "string" ? state.result.toWellFormed() : undefined),
     value: () => (typeof state.result === "string" ? `${state.result}`.toWellFormed() : "undefined"),
     complete: (json) => ops.complete(parse(json)),
     observed: () => stringify({ __proto__: null, time: state.observedTime, rng: state.observedRng }),

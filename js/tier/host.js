@@ -58,7 +58,7 @@ export function newHost(bridge, state, ops, natives) {
       return answer.value;
     },
     refusal: (what) =>
-      state.request?.kind === "action"
+      state.action
         ? `${what} unsupported at import time`
         : `Can't use ${what} in queries and mutations. Please consider using an action. See https://docs.convex.dev/functions/actions for more details.`,
     uncatchable: (text) => bridge.call("end", JSON.stringify({ __proto__: null, t: "uncatchable", text: `${text}`.toWellFormed() })),

@@ -12,7 +12,7 @@ import v8 from "node:v8";
 import vm from "node:vm";
 import { newBridge } from "./bridge.js";
 import { Graph } from "./graph.js";
-import { quit, receive, send } from "./wire.js";
+import { ask, quit, receive, send } from "./wire.js";
 
 const GARBAGE = 32 << 20; // of a run, that is not left lying around until the next
 const setup = {};
@@ -50,6 +50,22 @@ function evaluate(graph, inside) {
   return inside.imported() ? undefined : { t: "toplevelawait" };
 }
 
+const asked = (message) => JSON.parse(ask(JSON.stringify(message)).text);
+
+// After the head of an HTTP action's reply: until its body has ended.
+async function awaitBody({ bridge, inside }) {
+  while (asked({ t: "responding" }).yes) {
+    await turn();
+    if (rejections.length > 0) {
+      return { t: "thrown", what: inside.describe(rejections[0].reason) };
+    }
+    if (asked({ t: "responding" }).yes) {
+      bridge.wait(inside, true);
+    }
+  }
+  return { t: "responded" };
+}
+
 async function awaitOutcome({ bridge, inside }, graph, action) {
   for (;;) {
     await turn();
@@ -76,7 +92,9 @@ async function awaitOutcome({ bridge, inside }, graph, action) {
 
 async function run(world, request) {
   const { context, bridge, inside } = world;
-  const graph = new Graph(context, inside, setup.code, request.kind === "action");
+  const http = request.kind === "http";
+  const action = http || request.kind === "action";
+  const graph = new Graph(context, inside, setup.code, action);
   inside.begin(JSON.stringify(request));
   if (!(await graph.link(request.entry))) {
     return { t: "unloaded" };
@@ -88,12 +106,20 @@ async function run(world, request) {
     return failure;
   }
   const found = inside.find(request.function);
+  if (found === "thrown") {
+    return { t: "thrown", what: inside.describeOutcome() };
+  }
   if (found !== "ok") {
     return { t: "wrong", what: found };
   }
   send('{"t":"execute"}');
   inside.execute(request.args);
-  return await awaitOutcome(world, graph, request.kind === "action");
+  const outcome = await awaitOutcome(world, graph, action);
+  if (!http || outcome.t !== "value") {
+    return outcome;
+  }
+  ask(JSON.stringify({ t: "respond", json: inside.response() }));
+  return await awaitBody(world);
 }
 
 function tidy() {

@@ -192,7 +192,7 @@ start(struct act *x, struct run_request *q, struct action_host *host, struct eng
 		*q = request(x, t, host);
 	if (st == ST_OK && !x->g.native && !x->package && x->g.module.n > 0) {
 		st = placement_action(
-		    x->w->f->placement, x->w, t, &x->g, x->r->arena, &x->placed, e);
+		    x->w->f->placement, x->w, t, &x->g, x->c->http, x->r->arena, &x->placed, e);
 		q->leave_after_ns = x->placed.leave_after_ns;
 		if (st == ST_OK && !x->placed.elsewhere)
 			st = isolate_action_take(x->w->iso, q, ret, ret_error, e);
@@ -237,15 +237,15 @@ run(struct act *x, struct run_result *rr, struct err *e)
 		rr->ok = true;
 		return ST_OK;
 	}
+	if (x->c->http) {
+		http = http_begin(x->state, x->r->arena);
+		q.http = &http;
+	}
 	if (!en && (x->placed.elsewhere || isolate_action_left(error)))
 		return run_elsewhere(x, &q, rr, e);
 	if (!en) {
 		rr->error = error;
 		return ST_OK;
-	}
-	if (x->c->http) {
-		http = http_begin(x->state, x->r->arena);
-		q.http = &http;
 	}
 	return run_isolate(x, &q, en, rr, e);
 }

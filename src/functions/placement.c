@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "functions/functions_int.h"
+#include "functions/http_action.h"
 #include "node/tier.h"
 #include "runtime/metrics.h"
 #include "runtime/thread.h"
@@ -127,7 +128,7 @@ run_in_tier(struct placement *p, struct nest *n, str key, const struct run_reque
     struct run_result *ret, struct err *e)
 {
 	status st = tier_run(p->tier, &(struct tier_run){ .iso = n->w->iso, .req = req,
-	    .spent_ns = n->w->spent_ns, .nested = n->depth > 0 }, ret, e);
+	    .spent_ns = n->w->spent_ns, .kind = n->depth > 0 ? TIER_NESTED : TIER_CALL }, ret, e);
 
 	if (st == ST_FEATURE_UNAVAILABLE)
 		return st;
@@ -170,12 +171,15 @@ placement_run(struct placement *p, struct nest *n, const struct target *g,
 
 status
 placement_action(struct placement *p, struct fn_worker *w, struct txn *t, const struct target *g,
-    struct arena *a, struct placed *ret, struct err *e)
+    const struct http_request *http, struct arena *a, struct placed *ret, struct err *e)
 {
 	*ret = (struct placed){ .key = STR_EMPTY };
-	if (!p || g->kind != UDF_ACTION || !tier_available(p->tier))
+	if (!p || !tier_available(p->tier))
 		return ST_OK;
 	TRY(key_of(w, t, g, a, &ret->key, e));
+	if (http)
+		ret->key = arena_fmt(a, "%.*s %.*s %.*s", STR_ARG(ret->key), STR_ARG(http->method),
+		    STR_ARG(http->path));
 	ret->elsewhere = is_heavy(p, ret->key);
 	ret->leave_after_ns = LEAVE_NS;
 	return ST_OK;
@@ -189,9 +193,8 @@ placement_run_action(struct placement *p, struct fn_worker *w, const struct plac
 
 	if (!at->elsewhere)
 		note_heavy(p, at->key);
-	/* Actions wait for long: there may be as many processes as run at once. */
-	st = tier_run(p->tier, &(struct tier_run){ .iso = w->iso, .req = req, .nested = true }, ret,
-	    e);
+	st = tier_run(
+	    p->tier, &(struct tier_run){ .iso = w->iso, .req = req, .kind = TIER_ACTION }, ret, e);
 	if (st == ST_FEATURE_UNAVAILABLE)
 		return st;
 	log_debug("%.*s ran in V8, %.1f ms", STR_ARG(at->key), (double)ret->user_ns / NS_PER_MS);

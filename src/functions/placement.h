@@ -15,6 +15,7 @@
 
 struct tier;
 struct nest;
+struct http_request;
 struct target;
 struct placement;
 
@@ -29,7 +30,7 @@ void              placement_free(struct placement *p); /* NULL is fine */
 NODISCARD status placement_run(struct placement *p, struct nest *n, const struct target *g,
     const struct run_request *req, struct run_result *ret, struct err *e);
 
-/* --- actions: an action that has begun something stays where it is --- */
+/* --- actions, of HTTP and others: one that has begun something stays where it is --- */
 
 struct fn_worker;
 
@@ -38,8 +39,10 @@ struct placed {
 	bool     elsewhere;      /* begins in the full engine */
 	uint64_t leave_after_ns; /* else: for run_request */
 };
+/* `http` is what an HTTP action is asked, for each is on its own; NULL: it is none. */
 NODISCARD status placement_action(struct placement *p, struct fn_worker *w, struct txn *t,
-    const struct target *g, struct arena *a, struct placed *ret, struct err *e);
+    const struct target *g, const struct http_request *http, struct arena *a,
+    struct placed *ret, struct err *e);
 /* It left the isolate, or was placed elsewhere.  FEATURE_UNAVAILABLE: it did not begin. */
 NODISCARD status placement_run_action(struct placement *p, struct fn_worker *w,
     const struct placed *at, const struct run_request *req, struct run_result *ret,

@@ -259,7 +259,14 @@ status
 isolate_action_take(struct isolate *iso, const struct run_request *req, struct engine **ret,
     str *ret_error, struct err *e)
 {
-	return image_get(iso, req, ret, ret_error, e);
+	TRY(image_get(iso, req, ret, ret_error, e));
+	/* Later it may have begun something, and could not leave any more. */
+	if (*ret && (*ret)->im->names_wasm && req->leave_after_ns) {
+		image_give(*ret, true);
+		*ret = NULL;
+		*ret_error = image_left;
+	}
+	return ST_OK;
 }
 
 bool

@@ -51,6 +51,12 @@ void action_fail_exception(struct action *a); /* the pending one */
 /* An HTTP action from its router to the end of its reply's body, inside guard_call(). */
 void http_main(void *action);
 
+enum http_refusal { HTTP_NO_DEFAULT, HTTP_NO_ROUTER, HTTP_NO_ROUTE, HTTP_NO_RESPONSE };
+/* The outcome of a request that no handler answers; without a route it is a 404. */
+void http_refuse(const struct run_request *req, struct run_result *ret, enum http_refusal why);
+/* What runRequest() settled with goes out as the head.  False: the run has failed. */
+bool http_respond(const struct run_request *req, struct run_result *ret, str json);
+
 /* --- async.c --- */
 
 /* Settles the promise of a completion, which it takes; no job has run yet. */

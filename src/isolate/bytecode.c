@@ -9,6 +9,7 @@
 #include "isolate/bytecode.h"
 
 #include <quickjs.h>
+#include <stdatomic.h>
 
 #include "base/enc.h"
 #include "base/hash.h"
@@ -22,6 +23,7 @@
 #define FORMAT_VERSION  "fresnel bytecode 1"
 #define COMPILE_MEMORY  ((size_t)1 << 30)
 #define DIGEST          32u
+#define SWEEP_EVERY     (BYTECODE_DISK_BYTES / 8)
 
 static struct {
 	pthread_mutex_t lock;
@@ -110,10 +112,31 @@ file_get(str dir, str key)
 		sha256(body, digest);
 		if (memcmp(digest, content.p, DIGEST) == 0)
 			b = blob_new(body);
+		file_touch(path.p);
 	}
 	buf_clear(&path);
 	buf_clear(&content);
 	return b;
+}
+
+/* The first time in a process, and whenever much was added. */
+static status
+sweep_sometimes(str dir, size_t added, struct err *e)
+{
+	static _Atomic size_t since;
+	size_t                before = atomic_fetch_add(&since, added);
+	struct buf            path;
+	status                st;
+
+	if (before != 0 && before < SWEEP_EVERY)
+		return ST_OK;
+	atomic_store(&since, 1);
+	buf_init(&path, 4096);
+	buf_add(&path, dir);
+	buf_add_byte(&path, 0);
+	st = file_sweep(path.p, BYTECODE_DISK_BYTES, e);
+	buf_clear(&path);
+	return st;
 }
 
 static void
@@ -129,7 +152,8 @@ file_put(str dir, str key, const struct blob *b)
 	sha256(blob_str(b), digest);
 	buf_add(&content, str_of(digest, DIGEST));
 	buf_add(&content, blob_str(b));
-	if (file_write_atomic(path.p, buf_str(&content), &e) != ST_OK)
+	if (file_write_atomic(path.p, buf_str(&content), &e) != ST_OK ||
+	    sweep_sometimes(dir, content.n, &e) != ST_OK)
 		log_warn("bytecode cache: %.*s", STR_ARG(e.text)); /* only slower without it */
 	buf_clear(&path);
 	buf_clear(&content);

@@ -6,6 +6,7 @@
  *
  * Thread: any; the cache has a lock, compiling happens outside of it.
  * Memory: at most BYTECODE_CACHE_BYTES, beyond it the cache starts over.
+ * Disk: about BYTECODE_DISK_BYTES, beyond it the files that were used longest ago go.
  * Format: a file holds the SHA-256 of the rest, then the engine's own serialization; a file
  *         that does not verify is as good as absent.
  */
@@ -16,6 +17,7 @@
 #include "base/err.h"
 
 #define BYTECODE_CACHE_BYTES ((size_t)256 << 20)
+#define BYTECODE_DISK_BYTES  ((size_t)256 << 20)
 
 enum code_kind { CODE_MODULE, CODE_SCRIPT };
 

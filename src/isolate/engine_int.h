@@ -70,6 +70,7 @@ struct image {
 	bool                          linking;    /* static imports may load */
 	bool                          tainted;    /* must be evaluated in each run */
 	bool                          sealed;
+	bool                          names_wasm; /* a module's text has the word WebAssembly */
 	struct err                    load_error; /* st not OK: why a module did not load */
 	uint64_t                      faults_seen; /* of the heap's, counted in the metrics */
 	uint64_t                      used_at;    /* for the LRU */

@@ -7,11 +7,33 @@
  */
 #include "isolate/action_int.h"
 
-static void
-fail(struct action *a, const char *text)
+void
+http_refuse(const struct run_request *req, struct run_result *ret, enum http_refusal why)
 {
-	a->ret->ok = false;
-	a->ret->error = arena_fmt(a->req->arena, "%s\n", text);
+	static const char *const texts[] = {
+		[HTTP_NO_DEFAULT] = "Couldn't find default export in module \"http.js\".\n",
+		[HTTP_NO_ROUTER] = "The default export of `convex/http.js` is not a Router.\n",
+		[HTTP_NO_RESPONSE] = "HTTP action returned something that is not a response\n",
+	};
+
+	ret->ok = why == HTTP_NO_ROUTE;
+	if (why == HTTP_NO_ROUTE)
+		req->actions->respond_text(
+		    req->actions->arg, 404, S("No matching routes found"));
+	else
+		ret->error = str_z(texts[why]);
+}
+
+bool
+http_respond(const struct run_request *req, struct run_result *ret, str json)
+{
+	struct err e = err_in(req->arena);
+
+	if (req->actions->respond(req->actions->arg, json, &e) == ST_OK)
+		return true;
+	ret->ok = false;
+	ret->error = arena_fmt(req->arena, "%.*s\n", STR_ARG(e.text));
+	return false;
 }
 
 /* The default export, if it is a router; else the run has failed. */
@@ -28,7 +50,7 @@ find_router(struct action *a, JSValue *ret)
 		if (str_eq(im->exports.v[i].name, S("default")))
 			*ret = im->exports.v[i].fn;
 	if (JS_IsUndefined(*ret)) {
-		fail(a, "Couldn't find default export in module \"http.js\".");
+		http_refuse(a->req, a->ret, HTTP_NO_DEFAULT);
 		return false;
 	}
 	is = JS_IsObject(*ret) ? JS_GetPropertyStr(ctx, *ret, "isRouter") : JS_UNDEFINED;
@@ -38,7 +60,7 @@ find_router(struct action *a, JSValue *ret)
 	}
 	yes = JS_IsBool(is) && JS_ToBool(ctx, is) == 1;
 	if (!yes)
-		fail(a, "The default export of `convex/http.js` is not a Router.");
+		http_refuse(a->req, a->ret, HTTP_NO_ROUTER);
 	return yes;
 }
 
@@ -74,9 +96,7 @@ look_up(struct action *a, JSValueConst router)
 	}
 	if (JS_IsObject(found))
 		return true;
-	a->req->actions->respond_text(
-	    a->req->actions->arg, 404, S("No matching routes found"));
-	a->ret->ok = true;
+	http_refuse(a->req, a->ret, HTTP_NO_ROUTE);
 	return false;
 }
 
@@ -85,24 +105,19 @@ static bool
 respond(struct action *a, JSValue settled)
 {
 	JSContext *ctx = a->en->ctx;
-	struct err e = err_in(a->req->arena);
 	str        json;
 
 	if (JS_IsPromise(settled))
 		settled = JS_PromiseResult(ctx, settled);
 	if (!JS_IsString(settled)) {
-		fail(a, "HTTP action returned something that is not a response");
+		http_refuse(a->req, a->ret, HTTP_NO_RESPONSE);
 		return false;
 	}
 	if (!js_to_str(ctx, settled, a->req->arena, &json)) {
 		action_fail_exception(a);
 		return false;
 	}
-	if (a->req->actions->respond(a->req->actions->arg, json, &e) == ST_OK)
-		return true;
-	a->ret->ok = false;
-	a->ret->error = arena_fmt(a->req->arena, "%.*s\n", STR_ARG(e.text));
-	return false;
+	return http_respond(a->req, a->ret, json);
 }
 
 /* The body: until it has ended. */

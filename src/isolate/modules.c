@@ -298,7 +298,10 @@ read_module(JSContext *ctx, struct module *m, struct err *e)
 	struct engine *en = engine_of(ctx);
 	struct blob   *code;
 	JSValue        v;
+	size_t         at;
 
+	if (str_find(m->source, S("WebAssembly"), &at))
+		en->im->names_wasm = true;
 	if (bytecode_get(CODE_MODULE, m->specifier, m->source, en->iso->opts.cache_dir, &code, e) !=
 	    ST_OK) {
 		fail_load(ctx, e);

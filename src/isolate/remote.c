@@ -16,9 +16,15 @@
 #define ARENA_MAX  ((size_t)256 << 20) /* as ctx.c's bound */
 
 static bool
+is_http(const struct remote *r)
+{
+	return r->req->kind == UDF_HTTP_ACTION;
+}
+
+static bool
 is_action(const struct remote *r)
 {
-	return r->req->kind == UDF_ACTION;
+	return r->req->kind == UDF_ACTION || is_http(r);
 }
 
 /* --- outcomes --- */
@@ -152,7 +158,7 @@ take_value(struct remote *r, const struct json *h, str bytes, struct buf *ret_he
 	str text = text_of(h, "value");
 
 	(void)bytes, (void)ret_header, (void)ret_bytes;
-	if (r->en.phase != PHASE_EXECUTE || !text.p)
+	if (r->en.phase != PHASE_EXECUTE || is_http(r) || !text.p)
 		return remote_break(r, "value");
 	run_take_json(r->req, r->ret, arena_str(r->req->arena, text));
 	return REMOTE_DONE;
@@ -167,7 +173,13 @@ take_wrong(struct remote *r, const struct json *h, str bytes, struct buf *ret_he
 		.is_mutation = str_eq(what, S("mutation")) };
 
 	(void)bytes, (void)ret_header, (void)ret_bytes;
-	run_refuse(r->req, r->ret, str_eq(what, S("absent")) ? NULL : &x);
+	if (is_http(r))
+		http_refuse(r->req, r->ret,
+		    str_eq(what, S("absent"))         ? HTTP_NO_DEFAULT :
+		        str_eq(what, S("unroutable")) ? HTTP_NO_ROUTE :
+		                                        HTTP_NO_ROUTER);
+	else
+		run_refuse(r->req, r->ret, str_eq(what, S("absent")) ? NULL : &x);
 	return REMOTE_DONE;
 }
 
@@ -515,6 +527,9 @@ static const struct {
 	{ "writestream", remote_write_stream, true },
 	{ "failstream", remote_fail_stream, true },
 	{ "dropstream", remote_drop_stream, true },
+	{ "respond", remote_respond, true },
+	{ "responding", remote_responding, true },
+	{ "responded", remote_responded, true },
 };
 
 static void
@@ -574,13 +589,22 @@ remote_request(struct remote *r, struct buf *b)
 	struct buf               args;
 
 	buf_init(&args, BUF_MAX_DEFAULT);
-	vjson_write(&args, r->req->args, VJSON_ENCODED);
+	if (is_http(r))
+		buf_add(&args, r->req->http->json);
+	else
+		vjson_write(&args, r->req->args, VJSON_ENCODED);
 	buf_fmt(b, "{\"kind\":\"%s\",\"entry\":", kinds[r->req->kind]);
 	json_write_str(b, r->req->module);
 	buf_addz(b, ",\"function\":");
 	json_write_str(b, r->req->function);
 	buf_addz(b, ",\"args\":");
 	json_write_str(b, buf_str(&args));
+	if (is_http(r)) {
+		buf_addz(b, ",\"method\":");
+		json_write_str(b, r->req->http->method);
+		buf_addz(b, ",\"path\":");
+		json_write_str(b, r->req->http->path);
+	}
 	buf_fmt(b, ",\"importMs\":%.0f,\"nowMs\":%.0f", r->import.now_ms, r->execute.now_ms);
 	buf_fmt(b, ",\"firstOp\":%u", r->req->first_op);
 	write_random(b, "importState", &r->import);

@@ -215,3 +215,47 @@ remote_drop_stream(struct remote *r, const struct json *h, str bytes, struct buf
 	host_of(r)->stream_drop(host_of(r)->arg, id);
 	return REMOTE_NOTHING;
 }
+
+/* --- HTTP actions --- */
+
+enum remote_step
+remote_respond(struct remote *r, const struct json *h, str bytes, struct buf *ret_header,
+    struct buf *ret_bytes)
+{
+	str json;
+
+	(void)bytes, (void)ret_bytes;
+	if (!r->req->http)
+		return remote_break(r, "respond");
+	if (!json_get_str(h, "json", &json)) {
+		http_refuse(r->req, r->ret, HTTP_NO_RESPONSE);
+		return REMOTE_BROKEN;
+	}
+	if (!http_respond(r->req, r->ret, json))
+		return REMOTE_BROKEN;
+	buf_addz(ret_header, "{}");
+	return REMOTE_ANSWER;
+}
+
+enum remote_step
+remote_responding(struct remote *r, const struct json *h, str bytes, struct buf *ret_header,
+    struct buf *ret_bytes)
+{
+	(void)h, (void)bytes, (void)ret_bytes;
+	if (!r->req->http)
+		return remote_break(r, "responding");
+	buf_fmt(ret_header, "{\"yes\":%s}",
+	    host_of(r)->responding(host_of(r)->arg) ? "true" : "false");
+	return REMOTE_ANSWER;
+}
+
+enum remote_step
+remote_responded(struct remote *r, const struct json *h, str bytes, struct buf *ret_header,
+    struct buf *ret_bytes)
+{
+	(void)h, (void)bytes, (void)ret_header, (void)ret_bytes;
+	if (!r->req->http)
+		return remote_break(r, "responded");
+	r->ret->ok = true;
+	return REMOTE_DONE;
+}

@@ -25,7 +25,7 @@ typedef enum remote_step remote_fn(struct remote *r, const struct json *h, str b
 
 /* remote_action.c */
 remote_fn remote_op, remote_cancel, remote_wait, remote_new_stream, remote_write_stream,
-    remote_fail_stream, remote_drop_stream;
+    remote_fail_stream, remote_drop_stream, remote_respond, remote_responding, remote_responded;
 
 /* Calls the native `name` of an engine that the isolate keeps for this. */
 void remote_native(struct remote *r, const struct json *header, str bytes, struct buf *ret_header,

@@ -88,7 +88,7 @@ past_limits(struct going *g)
 		remote_fail_time(g->r);
 	else if (memory_of(g->p) > g->memory_start + MEMORY_MAX)
 		remote_fail_memory(g->r);
-	else if (now - g->heard_ns > WALL_NS && g->run->req->kind != UDF_ACTION)
+	else if (now - g->heard_ns > WALL_NS && g->run->kind != TIER_ACTION)
 		remote_fail_time(g->r);
 	else
 		return remote_overdue(g->r);
@@ -172,7 +172,7 @@ status
 tier_run(struct tier *t, const struct tier_run *run, struct run_result *ret, struct err *e)
 {
 	struct going g = { .run = run };
-	status       st = tier_process_take(t, run->nested, &g.p, e);
+	status       st = tier_process_take(t, run->kind, &g.p, e);
 
 	if (st != ST_OK)
 		return st;

@@ -18,7 +18,8 @@ struct tier;
 
 struct tier_opts {
 	const char *node;      /* the program; NULL: "node" of PATH */
-	size_t      processes_max; /* of top-level runs; 0: processors + 2 */
+	size_t      calls_max;   /* top-level queries and mutations at once; 0: processors + 2 */
+	size_t      actions_max; /* at once; 0: what half of the memory carries, 4 to 64 */
 	uint64_t    idle_ns;   /* a process without runs ends after it; 0: 30 s */
 	const struct os *os;
 };
@@ -33,11 +34,15 @@ void tier_regret(struct tier *t);
 
 size_t tier_processes(struct tier *t); /* alive now */
 
+/* Runs of each kind have places of their own; nested ones need none, because their callers may
+ * hold one. */
+enum tier_kind { TIER_CALL, TIER_NESTED, TIER_ACTION, TIER_KINDS };
+
 struct tier_run {
 	struct isolate           *iso;      /* of this thread */
 	const struct run_request *req;
 	uint64_t                  spent_ns; /* CPU that it has used elsewhere */
-	bool                      nested;   /* its caller may hold a process: do not wait for one */
+	enum tier_kind            kind;
 };
 
 /* As isolate_run().  FEATURE_UNAVAILABLE: it did not begin, since there is no process for it. */

@@ -20,6 +20,7 @@ struct tier_process {
 	int                  link;
 	clockid_t            cpu;
 	bool                 ready;     /* it has a context and waits for a run */
+	enum tier_kind       kind;      /* of its run */
 	struct buf           in;        /* read, not taken yet */
 	uint64_t             idle_since_ns;
 };
@@ -28,14 +29,14 @@ struct tier {
 	const struct os *os;
 	struct arena    *arena;
 	const char      *node;     /* NULL: none */
-	size_t           max;
+	size_t           max[TIER_KINDS]; /* runs at once */
 	uint64_t         idle_ns;
 	struct buf       hello;    /* the first frame: scripts for contexts */
 
 	pthread_mutex_t      lock; /* guards what follows */
 	pthread_cond_t       freed;
 	struct tier_process *idle; /* the one used last first */
-	size_t               alive, waiting;
+	size_t               alive, busy[TIER_KINDS];
 	str                  why_not; /* p != NULL: given up */
 	bool                 proven;  /* a process has become ready once */
 	bool                 told;    /* why_not is in the log */
@@ -44,8 +45,8 @@ struct tier {
 };
 
 /* A process that is ready for a run.  FEATURE_UNAVAILABLE, or OVERLOADED after a long wait. */
-NODISCARD status tier_process_take(struct tier *t, bool nested, struct tier_process **ret,
-    struct err *e);
+NODISCARD status tier_process_take(struct tier *t, enum tier_kind kind,
+    struct tier_process **ret, struct err *e);
 /* After a run; `good`: it can have another. */
 void tier_process_give(struct tier *t, struct tier_process *p, bool good);
 

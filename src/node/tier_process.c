@@ -22,6 +22,7 @@
 #include "node/child.h"
 #include "node/nframe.h"
 #include "node/tier_int.h"
+#include "os/memory.h"
 #include "runtime/metrics.h"
 
 #define NS_PER_MS    1000000u
@@ -34,6 +35,9 @@
 #define FRAME_MAX    ((size_t)128 << 20)
 #define NICE         1
 #define STACK_NEEDED ((rlim_t)4 << 20)
+#define ACTION_MEMORY ((size_t)128 << 20) /* that a process takes, as a rule at most */
+#define ACTIONS_LEAST 4u
+#define ACTIONS_MOST  64u
 
 static struct metric processes_now = METRIC_GAUGE("fresnel_tier_processes",
     "Node.js processes that run functions of the default runtime");
@@ -262,26 +266,24 @@ keep(void *arg)
 	}
 }
 
-/* An idle one, or leave to start one (*ret NULL). */
+/* An idle one, or leave to start one (*ret NULL); its place is taken. */
 static status
-wait_for_turn(struct tier *t, bool nested, struct tier_process **ret, struct err *e)
+wait_for_turn(struct tier *t, enum tier_kind kind, struct tier_process **ret, struct err *e)
 {
 	struct timespec until;
 
 	must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
 	until.tv_sec += WAIT_S;
 	MUTEX_GUARD(&t->lock);
-	while (!t->idle && !t->why_not.p && !nested && t->alive >= t->max) {
-		t->waiting++;
-		if (pthread_cond_timedwait(&t->freed, &t->lock, &until) == ETIMEDOUT && !t->idle) {
-			t->waiting--;
+	while (!t->why_not.p && t->busy[kind] >= t->max[kind]) {
+		if (pthread_cond_timedwait(&t->freed, &t->lock, &until) == ETIMEDOUT &&
+		    t->busy[kind] >= t->max[kind])
 			return err_set(e, ST_OVERLOADED, "WorkerOverloaded",
 			    "There are no available workers to process the request");
-		}
-		t->waiting--;
 	}
 	if (t->why_not.p)
 		return err_set_str(e, ST_FEATURE_UNAVAILABLE, "FullEngineUnavailable", t->why_not);
+	t->busy[kind]++;
 	*ret = t->idle;
 	if (t->idle)
 		t->idle = t->idle->next;
@@ -290,6 +292,14 @@ wait_for_turn(struct tier *t, bool nested, struct tier_process **ret, struct err
 	if (!t->keeper)
 		t->keeper = thread_start("tier", 0, keep, t);
 	return ST_OK;
+}
+
+static void
+end_turn(struct tier *t, enum tier_kind kind)
+{
+	MUTEX_GUARD(&t->lock);
+	t->busy[kind]--;
+	must(pthread_cond_broadcast(&t->freed) == 0); /* the keeper waits there too */
 }
 
 /* For good: what worked once is worth another try. */
@@ -326,37 +336,59 @@ first_start(struct tier *t, struct tier_process **ret, struct err *e)
 	    "the full engine did not start");
 }
 
-status
-tier_process_take(struct tier *t, bool nested, struct tier_process **ret, struct err *e)
+/* `p` is NULL, or was idle.  *ret NULL and no error: it died meanwhile. */
+static status
+take(struct tier *t, struct tier_process *p, struct tier_process **ret, struct err *e)
 {
-	for (;;) {
-		struct tier_process *p = NULL;
-
-		TRY(wait_for_turn(t, nested, &p, e));
-		if (!p)
-			return first_start(t, ret, e);
-		if (await_ready(p)) {
-			*ret = p;
-			return ST_OK;
-		}
-		process_end(t, p); /* it died while it was idle */
-	}
+	*ret = NULL;
+	if (!p)
+		return first_start(t, ret, e);
+	if (await_ready(p))
+		*ret = p;
+	else
+		process_end(t, p);
+	return ST_OK;
 }
 
-void
-tier_process_give(struct tier *t, struct tier_process *p, bool good)
+status
+tier_process_take(struct tier *t, enum tier_kind kind, struct tier_process **ret, struct err *e)
 {
-	if (!good) {
-		metric_add(&processes_killed, 1);
-		process_end(t, p);
-		return;
-	}
+	do {
+		struct tier_process *p = NULL;
+		status               st;
+
+		TRY(wait_for_turn(t, kind, &p, e));
+		st = take(t, p, ret, e);
+		if (st != ST_OK || !*ret)
+			end_turn(t, kind);
+		TRY(st);
+	} while (!*ret);
+	(*ret)->kind = kind;
+	return ST_OK;
+}
+
+static void
+keep_for_later(struct tier *t, struct tier_process *p)
+{
 	p->ready = false;
 	p->idle_since_ns = os_mono_ns(t->os);
 	MUTEX_GUARD(&t->lock);
 	p->next = t->idle;
 	t->idle = p;
-	must(pthread_cond_broadcast(&t->freed) == 0); /* the keeper waits there too */
+}
+
+void
+tier_process_give(struct tier *t, struct tier_process *p, bool good)
+{
+	enum tier_kind kind = p->kind;
+
+	if (good) {
+		keep_for_later(t, p);
+	} else {
+		metric_add(&processes_killed, 1);
+		process_end(t, p);
+	}
+	end_turn(t, kind);
 }
 
 /* --- the tier --- */
@@ -379,21 +411,36 @@ make_hello(struct tier *t)
 	buf_clear(&bytes);
 }
 
+static size_t
+calls_max(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (size_t)(processors > 0 ? processors : 1) + 2;
+}
+
+static size_t
+actions_max(void)
+{
+	size_t n = memory_available() / 2 / ACTION_MEMORY;
+
+	return n < ACTIONS_LEAST ? ACTIONS_LEAST : n > ACTIONS_MOST ? ACTIONS_MOST : n;
+}
+
 struct tier *
 tier_new(const struct tier_opts *o)
 {
 	struct tier       *t = MEM_NEW(struct tier);
 	pthread_condattr_t attr;
-	long               processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	t->arena = arena_new();
 	t->os = o->os;
 	t->node = o->node ? arena_str(t->arena, str_z(o->node)).p : child_find(t->arena, "node");
 	if (!t->node)
 		t->why_not = S("there is no Node.js (program \"node\") in PATH");
-	t->max = o->processes_max;
-	if (t->max == 0)
-		t->max = (size_t)(processors > 0 ? processors : 1) + 2;
+	t->max[TIER_CALL] = o->calls_max ? o->calls_max : calls_max();
+	t->max[TIER_NESTED] = SIZE_MAX;
+	t->max[TIER_ACTION] = o->actions_max ? o->actions_max : actions_max();
 	t->idle_ns = o->idle_ns ? o->idle_ns : IDLE_NS;
 	must(pthread_mutex_init(&t->lock, NULL) == 0);
 	must(pthread_condattr_init(&attr) == 0);

@@ -126,13 +126,13 @@ sync_dir_of(const char *path, struct err *e)
 status
 file_write_atomic(const char *path, str content, struct err *e)
 {
-	size_t n = strlen(path) + sizeof ".tmp";
+	size_t n = strlen(path) + sizeof ".XXXXXX";
 	char  *tmp = mem_alloc(n);
 	int    fd;
 	status st;
 
-	snprintf(tmp, n, "%s.tmp", path);
-	fd = open_retry(tmp, O_WRONLY | O_CREAT | O_TRUNC);
+	snprintf(tmp, n, "%s.XXXXXX", path);
+	fd = mkostemp(tmp, O_CLOEXEC); /* two threads may write the same file */
 	if (fd < 0) {
 		st = err_os(e, "open", tmp);
 		goto out;

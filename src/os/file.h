@@ -15,6 +15,10 @@ NODISCARD status file_read(const char *path, struct buf *out, struct err *e);
 NODISCARD status file_write_atomic(const char *path, str content, struct err *e);
 NODISCARD status file_mkdirs(const char *path, struct err *e); /* existing ones are fine */
 bool file_exists(const char *path);
+/* A folder as a cache: removes the files with the oldest times of change until at most `keep` bytes
+ * are left; file_touch() makes one the youngest.  Not what is below sub-folders. */
+NODISCARD status file_sweep(const char *dir, uint64_t keep, struct err *e);
+void             file_touch(const char *path);
 /* Where `path` leads once symbolic links are followed, so that what lies beside a file has one
  * name; `path` itself if there is nothing. */
 const char *file_resolve(const char *path, struct arena *a);

@@ -71,6 +71,32 @@ export const addLater = action(async (ctx, { a, b }) => {
 export const probes = query(async () => typeof WebAssembly);
 `;
 
+// WebAssembly only after something else was begun: too late to leave.
+const lazy = `
+import { action } from "./_generated/server";
+import { api } from "./_generated/api";
+const bytes = new Uint8Array([0,97,115,109,1,0,0,0,1,7,1,96,2,127,
+  127,1,127,3,2,1,0,7,7,1,3,97,100,100,0,0,10,9,1,7,0,32,0,32,1,106,11]);
+export const add = action(async (ctx, { a, b }) => {
+  const before = await ctx.runQuery(api.heavy.count, {});
+  const { instance } = await WebAssembly.instantiate(bytes);
+  return instance.exports.add(a, b) + before * 0;
+});
+`;
+
+const http = `
+import { httpRouter } from "convex/server";
+import { httpAction } from "./_generated/server";
+import bcrypt from "bcryptjs";
+const http = httpRouter();
+http.route({ path: "/hash", method: "POST", handler: httpAction(async (ctx, request) => {
+  const { text } = await request.json();
+  return Response.json(await bcrypt.hash(text, 10));
+}) });
+http.route({ path: "/light", method: "GET", handler: httpAction(async () => new Response("light")) });
+export default http;
+`;
+
 function spin(rounds) {
   let x = 1;
   for (let i = 0; i < rounds * 1000; i++) x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff;
@@ -86,7 +112,8 @@ describe("heavy functions", () => {
   let server, app, client;
   before(async () => {
     server = await new Server().start();
-    app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm });
+    app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm,
+      "convex/lazy.ts": lazy, "convex/http.ts": http });
     await app.deploy(server);
     client = new ConvexHttpClient(server.url);
   });
@@ -164,6 +191,22 @@ describe("heavy functions", () => {
     assert.equal(await client.query(api.wasm.probes, {}), "object");
     assert.equal(await client.action(api.wasm.addLater, { a: 20, b: 30 }), 50);
     assert.equal(await client.action(api.wasm.addLater, { a: 21, b: 30 }), 51);
+  });
+
+  test("WebAssembly behind other work of an action, the first time", async () => {
+    assert.equal(await client.action(api.lazy.add, { a: 2, b: 3 }), 5);
+  });
+
+  test("one route of the HTTP router computes, another does not", async () => {
+    const hash = async () => (await fetch(server.siteUrl + "/hash", { method: "POST", body: '{"text":"secret"}' })).json();
+    const light = async () => (await fetch(server.siteUrl + "/light")).text();
+    assert.equal(await light(), "light");
+    assert.ok(await bcrypt.compare("secret", await hash())); // it had read the body: it stays
+    const runs = await metric(server, "fresnel_tier_runs_total");
+    assert.ok(await bcrypt.compare("secret", await hash()));
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), runs + 1);
+    assert.equal(await light(), "light");
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), runs + 1);
   });
 
   test("many at once", async () => {

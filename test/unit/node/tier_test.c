@@ -23,7 +23,7 @@ in_tier(void *arg, struct isolate *iso, const struct run_request *q, struct run_
 static struct tier *
 new_tier(void)
 {
-	return tier_new(&(struct tier_opts){ .os = os_real(), .processes_max = 2 });
+	return tier_new(&(struct tier_opts){ .os = os_real(), .calls_max = 2 });
 }
 
 /* Opens a world whose functions run in V8. */

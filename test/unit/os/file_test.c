@@ -1,4 +1,5 @@
 /* file_test.c - whole files, directories and locks, in a directory of its own. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -155,6 +156,30 @@ TEST(links_resolve)
 	arena_free(a);
 }
 
+/* The file that was used longest ago goes first, and only as much as must. */
+TEST(a_swept_folder_keeps_what_was_used_last)
+{
+	static const char *const names[] = { "cache/a", "cache/b", "cache/c" };
+
+	CHECK_EQ(file_mkdirs(in_dir("cache/sub"), NULL), ST_OK);
+	for (size_t i = 0; i < 3; i++) {
+		struct timespec times[2] = { { .tv_sec = 1000 + (time_t)i },
+			{ .tv_sec = 1000 + (time_t)i } };
+
+		CHECK_EQ(file_write_atomic(in_dir(names[i]), S("0123456789"), NULL), ST_OK);
+		CHECK_EQ(utimensat(AT_FDCWD, in_dir(names[i]), times, 0), 0);
+	}
+	CHECK_EQ(file_sweep(in_dir("cache"), 30, NULL), ST_OK);
+	CHECK(file_exists(in_dir("cache/a")));
+	file_touch(in_dir("cache/a"));
+	CHECK_EQ(file_sweep(in_dir("cache"), 29, NULL), ST_OK);
+	CHECK(file_exists(in_dir("cache/a")) && !file_exists(in_dir("cache/b")) &&
+	    file_exists(in_dir("cache/c")));
+	CHECK_EQ(file_sweep(in_dir("cache"), 0, NULL), ST_OK);
+	CHECK(!file_exists(in_dir("cache/a")) && file_exists(in_dir("cache/sub")));
+	CHECK(file_sweep(in_dir("nowhere"), 0, NULL) != ST_OK);
+}
+
 int
 main(void)
 {
@@ -166,6 +191,7 @@ main(void)
 		T(locks_exclude_each_other),
 		T(a_lock_that_cannot_be_written),
 		T(links_resolve),
+		T(a_swept_folder_keeps_what_was_used_last),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);
