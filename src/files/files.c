@@ -126,8 +126,9 @@ sync_dir(const struct files *f, struct err *e)
 status
 file_sink_finish(struct files *f, struct file_sink *s, struct err *e)
 {
-	char   tmp[FILES_PATH_MAX], path[FILES_PATH_MAX];
-	status st = ST_OK;
+	char        tmp[FILES_PATH_MAX], path[FILES_PATH_MAX];
+	const char *there = tmp;
+	status      st = ST_OK;
 
 	must(path_of(f, str_z(s->info.key), TMP_SUFFIX, tmp));
 	must(path_of(f, str_z(s->info.key), "", path));
@@ -139,10 +140,12 @@ file_sink_finish(struct files *f, struct file_sink *s, struct err *e)
 	s->fd = -1;
 	if (st == ST_OK && rename(tmp, path) != 0)
 		st = err_os(e, "rename", path);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		there = path;
 		st = sync_dir(f, e);
+	}
 	if (st != ST_OK)
-		unlink(tmp);
+		unlink(there);
 	return st;
 }
 

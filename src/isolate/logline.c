@@ -27,6 +27,20 @@ logline_level(str name, enum log_line_level *ret)
 	return false;
 }
 
+bool
+logline_take(struct logline *l, const struct json *messages, struct arena *a)
+{
+	if (!messages || messages->kind != JSON_ARRAY)
+		return false;
+	l->messages = ARENA_ARRAY(a, str, messages->n + 1);
+	for (l->nmessages = 0; l->nmessages < messages->n; l->nmessages++) {
+		if (messages->items[l->nmessages].kind != JSON_STRING)
+			return false;
+		l->messages[l->nmessages] = messages->items[l->nmessages].string;
+	}
+	return true;
+}
+
 void
 loglines_init(struct loglines *l, struct arena *a)
 {

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/vec.h"
 
 enum log_line_level { LINE_DEBUG, LINE_ERROR, LINE_WARN, LINE_INFO, LINE_LOG };
@@ -36,6 +37,8 @@ void loglines_clear(struct loglines *l);
 void loglines_add(struct loglines *l, const struct logline *line);
 /* "DEBUG" ...; false: there is no such level. */
 bool logline_level(str name, enum log_line_level *ret);
+/* Takes the texts of a list from another process.  False: it is no list of texts. */
+bool logline_take(struct logline *l, const struct json *messages, struct arena *a);
 /* "[LOG] 'hi' 1", for clients. */
 void logline_pretty(struct buf *b, const struct logline *l);
 /* The structured form of spec 02 section 13. */

@@ -467,19 +467,14 @@ static enum remote_step
 take_log(struct remote *r, const struct json *h, str bytes, struct buf *ret_header,
     struct buf *ret_bytes)
 {
-	const struct json *messages = json_get(h, "messages");
-	bool               now = is_action(r) && r->en.phase == PHASE_EXECUTE;
-	struct logline     line = { .timestamp_ms =
+	bool           now = is_action(r) && r->en.phase == PHASE_EXECUTE;
+	struct logline line = { .timestamp_ms =
 		    (now ? os_now_ns(r->en.iso->opts.os) : r->req->now_ns) / 1000000 };
 
 	(void)bytes, (void)ret_header, (void)ret_bytes;
-	if (!logline_level(text_of(h, "level"), &line.level) || !messages ||
-	    messages->kind != JSON_ARRAY)
+	if (!logline_level(text_of(h, "level"), &line.level) ||
+	    !logline_take(&line, json_get(h, "messages"), r->scratch))
 		return remote_break(r, "log");
-	line.messages = ARENA_ARRAY(r->scratch, str, messages->n + 1);
-	line.nmessages = messages->n;
-	for (size_t i = 0; i < messages->n; i++)
-		line.messages[i] = messages->items[i].string;
 	loglines_add(&r->ret->logs, &line);
 	return REMOTE_NOTHING;
 }

@@ -235,6 +235,17 @@ await_ready(
 	return good ? ST_OK : err_internal(e, "Node.js did not start");
 }
 
+static status
+name_socket(struct sockaddr_un *ret, const char *temp, unsigned name, struct err *e)
+{
+	int n = snprintf(ret->sun_path, sizeof ret->sun_path, "%s/%u", temp, name);
+
+	ret->sun_family = AF_UNIX;
+	if ((size_t)n >= sizeof ret->sun_path)
+		return err_internal(e, "the path of the folder %s is too long for a socket", temp);
+	return ST_OK;
+}
+
 /* Without the lock: this takes tens of milliseconds. */
 static status
 process_start(struct node_executor *x, struct node_process *p, const struct node_env *env,
@@ -245,12 +256,10 @@ process_start(struct node_executor *x, struct node_process *p, const struct node
 	status st;
 
 	st = executor_temp(x, &temp, e);
-	if (st == ST_OK) {
-		p->address.sun_family = AF_UNIX;
-		(void)snprintf(
-		    p->address.sun_path, sizeof p->address.sun_path, "%s/%u", temp, name);
+	if (st == ST_OK)
+		st = name_socket(&p->address, temp, name, e);
+	if (st == ST_OK)
 		st = start_child(x, p, temp, a, e);
-	}
 	if (st == ST_OK)
 		st = await_ready(x, p, env, e);
 	if (st == ST_OK) {

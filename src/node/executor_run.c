@@ -15,7 +15,8 @@
 #include "runtime/metrics.h"
 #include "value/vjson.h"
 
-#define ATTEMPTS 3
+#define ATTEMPTS    3
+#define TIME_MAX_MS 8.64e15 /* as in JavaScript */
 
 static struct metric runs_started =
     METRIC_COUNTER("fresnel_node_runs_total", "runs of \"use node\" actions");
@@ -41,7 +42,7 @@ struct run {
 	struct node_link link;
 	uint64_t timeout_ns, deadline_ns, hello_ns;
 	bool hello, started, poisoned;
-	uint32_t last_op;
+	uint32_t last_op, base; /* as the process counts; what the host's numbers are ahead */
 	VEC(uint32_t) pending; /* operations at the host */
 	VEC(uint64_t) streams; /* that JavaScript has not ended */
 };
@@ -71,7 +72,7 @@ send_answer(struct run *run, const struct async_op *op)
 	bool good;
 
 	buf_init(&b, NFRAME_HEADER_MAX);
-	buf_fmt(&b, "{\"t\":\"answer\",\"id\":%" PRIu32 ",\"ok\":%s", op->id,
+	buf_fmt(&b, "{\"t\":\"answer\",\"id\":%" PRIu32 ",\"ok\":%s", op->id - run->base,
 	    op->st == ST_OK ? "true" : "false");
 	if (op->st == ST_OK) {
 		json_key(&b, "json");
@@ -115,7 +116,7 @@ static bool
 open_stream(struct run *run, uint32_t id)
 {
 	uint64_t stream = run->r->host->stream_new(run->r->host->arg);
-	struct async_op answer = { .id = id, .st = ST_OK };
+	struct async_op answer = { .id = run->base + id, .st = ST_OK };
 
 	vec_push(&run->streams, stream);
 	answer.ret_json = arena_fmt(run->frame, "{\"streamId\":\"%" PRIu64 "\"}", stream);
@@ -158,14 +159,14 @@ start_op(struct run *run, const struct json *j, str bytes)
 		return open_stream(run, id);
 	if (!kind_named(name, &kind) || !json_get_str(j, "json", &json))
 		return false;
-	op = async_op_new(id, kind);
+	op = async_op_new(run->base + id, kind);
 	op->json = arena_str(op->arena, json);
 	if (kind == OP_SYSCALL && json_get_str(j, "name", &name))
 		op->name = arena_str(op->arena, name);
 	(void)json_get_bool(j, "whole", &whole);
 	if (whole)
 		op->bytes = arena_str(op->arena, bytes);
-	vec_push(&run->pending, id);
+	vec_push(&run->pending, run->base + id);
 	h->start(h->arg, op);
 	return true;
 }
@@ -197,35 +198,17 @@ take_chunk(struct run *run, const struct json *j, str bytes)
 /* --- console and outcome --- */
 
 static bool
-level_named(str name, enum log_line_level *ret)
-{
-	static const char *const names[] = { "DEBUG", "ERROR", "WARN", "INFO", "LOG" };
-
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		if (str_eq(name, str_z(names[i]))) {
-			*ret = (enum log_line_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool
 take_line(struct run *run, const struct json *j)
 {
-	const struct json *messages = json_get(j, "messages");
 	struct logline line = { 0 };
 	double ts = 0;
 	str level;
 
-	if (!messages || messages->kind != JSON_ARRAY || !json_get_str(j, "level", &level) ||
-	    !level_named(level, &line.level) || !json_get_num(j, "ts", &ts))
+	if (!json_get_str(j, "level", &level) || !logline_level(level, &line.level) ||
+	    !logline_take(&line, json_get(j, "messages"), run->frame) ||
+	    !json_get_num(j, "ts", &ts) || !(ts >= 0 && ts < TIME_MAX_MS))
 		return false;
 	line.timestamp_ms = (uint64_t)ts;
-	line.nmessages = messages->n;
-	line.messages = ARENA_ARRAY(run->frame, str, messages->n);
-	for (size_t i = 0; i < messages->n; i++)
-		line.messages[i] = messages->items[i].string;
 	loglines_add(&run->ret->logs, &line);
 	return true;
 }
@@ -423,6 +406,7 @@ attempt(struct run *run, const struct node_env *env, status *ret_st, struct err 
 	enum run_end end = RUN_LOST;
 
 	run->hello = run->started = run->poisoned = false;
+	run->base += run->last_op; /* a late answer to the one before must not look like ours */
 	run->last_op = 0;
 	*ret_st = process_acquire(run->x, run->r->package, env, &p, e);
 	if (*ret_st != ST_OK)
