@@ -36,6 +36,7 @@ export default function setUp(functions, natives) {
     observedRng: false,
     entry: undefined,
     fn: undefined,
+    route: undefined,
     promise: undefined,
     outcome: "new",
     result: undefined,
@@ -110,6 +111,7 @@ export default function setUp(functions, natives) {
       const is = { __proto__: null, query: has("isQuery"), mutation: has("isMutation"), action: has("isAction") };
       return is[kind] ? "ok" : is.query ? "query" : is.mutation ? "mutation" : "other";
     },
+    route: () => (typeof state.route === "string" ? state.route.toWellFormed() : undefined),
     executing: () => state.executing,
     execute(args) {
       const { kind, state: random } = state.request;

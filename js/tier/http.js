@@ -13,7 +13,11 @@ export function findRoute(state) {
     }
     state.fn = router;
     const found = router.lookup(path, method);
-    return typeof found === "object" && found !== null ? "ok" : "unroutable";
+    if (typeof found !== "object" || found === null) {
+      return "unroutable";
+    }
+    state.route = found[2];
+    return "ok";
   } catch (e) {
     state.result = e;
     return "thrown";

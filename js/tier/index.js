@@ -112,7 +112,7 @@ async function run(world, request) {
   if (found !== "ok") {
     return { t: "wrong", what: found };
   }
-  send('{"t":"execute"}');
+  send(JSON.stringify({ t: "execute", route: inside.route() }));
   inside.execute(request.args);
   const outcome = await awaitOutcome(world, graph, action);
   if (!http || outcome.t !== "value") {

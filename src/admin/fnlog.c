@@ -1,6 +1,6 @@
-/* fnlog.c - the function log, a ring of finished runs.
+/* fnlog.c - the function log, a ring of finished runs and of what running actions print.
  *
- * An entry is serialized when it is added, in both forms that readers want, so that a poll is
+ * An entry is serialized when it is added, in all forms that readers want, so that a poll is
  * a walk and a copy.  Cursors are milliseconds with a fraction, strictly increasing (spec 05
  * section 9.1).
  *
@@ -14,8 +14,7 @@
 
 struct entry {
 	double       cursor;
-	struct blob *structured; /* log lines as objects */
-	struct blob *plain;      /* as strings */
+	struct blob *forms[FNLOG_FORMS]; /* NULL: this one does not have it */
 	struct blob *request_id;
 };
 
@@ -40,8 +39,9 @@ fnlog_new(const struct os *os)
 static void
 entry_clear(struct entry *en)
 {
-	blob_unref(en->structured);
-	blob_unref(en->plain);
+	for (size_t i = 0; i < FNLOG_FORMS; i++)
+		if (en->forms[i])
+			blob_unref(en->forms[i]);
 	blob_unref(en->request_id);
 }
 
@@ -63,18 +63,25 @@ fnlog_on_add(struct fnlog *l, void (*fn)(void *arg), void *arg)
 }
 
 static void
-write_lines(struct buf *b, const struct fn_result *r, bool structured)
+write_lines(struct buf *b, const struct loglines *l, enum fnlog_form form)
 {
+	struct buf text;
+
+	buf_init(&text, BUF_MAX_DEFAULT);
 	json_key(b, "logLines");
 	buf_add(b, S("["));
-	for (size_t i = 0; i < r->logs.lines.n; i++) {
+	for (size_t i = 0; l && i < l->lines.n; i++) {
 		json_comma(b);
-		if (structured)
-			logline_json(b, &r->logs.lines.v[i]);
-		else if (i < r->nlines)
-			json_write_str(b, r->lines[i]);
+		if (form == FNLOG_OBJECTS) {
+			logline_json(b, &l->lines.v[i]);
+			continue;
+		}
+		buf_reset(&text);
+		logline_pretty(&text, &l->lines.v[i]);
+		json_write_str(b, buf_str(&text));
 	}
 	buf_add(b, S("]"));
+	buf_clear(&text);
 }
 
 static const char *
@@ -139,30 +146,53 @@ static const char usage_stats[] =
     "\"vectorIndexReadQueryBytes\":0,\"vectorIndexWriteQueryBytes\":0,\"networkEgressBytes\":0,"
     "\"memoryUsedMb\":64}";
 
+/* Who it is about; the first members of every entry. */
 static void
-write_entry(struct buf *b, const struct fn_call *c, const struct fn_result *r, bool cached,
-    double now_s, bool structured)
+write_subject(
+    struct buf *b, const char *kind, const struct fn_call *c, enum udf_kind udf, str route)
 {
-	bool failed = r->st != ST_OK || !r->ok;
+	struct arena *a = arena_new(); /* the call's may be in use elsewhere */
+	size_t        method = 0;
 
-	buf_add(b, S("{\"kind\":\"Completion\""));
+	buf_fmt(b, "{\"kind\":\"%s\"", kind);
 	json_key(b, "udfType");
-	json_write_str(b, str_z(udf_kind_name(r->kind)));
+	json_write_str(b, str_z(udf_kind_name(udf)));
 	json_key(b, "identifier");
-	json_write_str(b, c->http ? c->path : fn_path_display(c->arena, c->path));
+	if (c->http && route.p && str_find_char(c->path, ' ', &method))
+		json_write_str(b, arena_fmt(a, "%.*s %.*s", (int)method, c->path.p,
+		                      STR_ARG(route)));
+	else
+		json_write_str(b, c->http ? c->path : fn_path_display(a, c->path));
 	json_key(b, "componentPath");
 	if (c->component.n)
 		json_write_str(b, c->component);
 	else
 		buf_add(b, S("null"));
-	write_lines(b, r, structured);
-	write_times(b, r, now_s);
 	json_key(b, "requestId");
 	json_write_str(b, c->request_id);
 	json_key(b, "executionId");
 	json_write_str(b, c->request_id);
+	arena_free(a);
+}
+
+struct finished {
+	const struct fn_call   *c;
+	const struct fn_result *r;
+	bool                    cached;
+};
+
+static void
+write_completion(struct buf *b, const struct finished *x, double now_s, enum fnlog_form form)
+{
+	const struct fn_call   *c = x->c;
+	const struct fn_result *r = x->r;
+	bool                    failed = r->st != ST_OK || !r->ok;
+
+	write_subject(b, "Completion", c, r->kind, r->route);
+	write_lines(b, r->told && form != FNLOG_RUNS ? NULL : &r->logs, form);
+	write_times(b, r, now_s);
 	buf_fmt(b, ",\"cachedResult\":%s,\"parentExecutionId\":null,\"success\":",
-	    cached ? "true" : "false");
+	    x->cached ? "true" : "false");
 	if (c->http && r->http)
 		buf_fmt(b, "{\"status\":\"%d\"}", r->http);
 	else
@@ -187,28 +217,22 @@ write_entry(struct buf *b, const struct fn_call *c, const struct fn_result *r, b
 	buf_add(b, S("}"));
 }
 
-static struct blob *
-serialized(const struct fn_call *c, const struct fn_result *r, bool cached, double now_s,
-    bool structured)
+static void
+write_progress(struct buf *b, const struct fn_progress *p, double now_s, enum fnlog_form form)
 {
-	struct buf   b;
-	struct blob *blob;
-
-	buf_init(&b, BUF_MAX_DEFAULT);
-	write_entry(&b, c, r, cached, now_s, structured);
-	blob = blob_new(buf_str(&b));
-	buf_clear(&b);
-	return blob;
+	write_subject(b, "Progress", p->call, p->kind, (str){ NULL, 0 });
+	json_key(b, "timestamp");
+	json_write_double(b, now_s);
+	write_lines(b, p->lines, form);
+	buf_add(b, S("}"));
 }
 
-void
-fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, bool cached)
+/* Room for one more, with its cursor; the oldest may go. */
+static struct entry *
+next_entry(struct fnlog *l, str request_id, double now_ms)
 {
-	double        now_ms = (double)os_now_ns(l->os) / 1e6;
 	struct entry *en;
 
-	if (str_starts(c->path, S("_system/")) || !r->kind_known)
-		return;
 	if (l->n == ENTRIES_MAX) {
 		entry_clear(&l->ring[l->first]);
 		l->first = (l->first + 1) % ENTRIES_MAX;
@@ -216,10 +240,55 @@ fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, b
 	}
 	l->newest = now_ms > l->newest ? now_ms : nextafter(l->newest, INFINITY);
 	en = &l->ring[(l->first + l->n++) % ENTRIES_MAX];
-	en->cursor = l->newest;
-	en->structured = serialized(c, r, cached, now_ms / 1e3, true);
-	en->plain = serialized(c, r, cached, now_ms / 1e3, false);
-	en->request_id = blob_new(c->request_id);
+	*en = (struct entry){ .cursor = l->newest, .request_id = blob_new(request_id) };
+	return en;
+}
+
+static bool
+is_system(const struct fn_call *c)
+{
+	return str_starts(c->path, S("_system/"));
+}
+
+void
+fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, bool cached)
+{
+	double          now_ms = (double)os_now_ns(l->os) / 1e6;
+	struct finished x = { c, r, cached };
+	struct entry   *en;
+	struct buf      b;
+
+	if (is_system(c) || !r->kind_known)
+		return;
+	en = next_entry(l, c->request_id, now_ms);
+	buf_init(&b, BUF_MAX_DEFAULT);
+	for (enum fnlog_form form = 0; form < FNLOG_FORMS; form++) {
+		buf_reset(&b);
+		write_completion(&b, &x, now_ms / 1e3, form);
+		en->forms[form] = blob_new(buf_str(&b));
+	}
+	buf_clear(&b);
+	if (l->on_add)
+		l->on_add(l->on_add_arg);
+}
+
+void
+fnlog_add_progress(struct fnlog *l, const struct fn_progress *p)
+{
+	double        now_ms = (double)os_now_ns(l->os) / 1e6;
+	struct entry *en;
+	struct buf    b;
+
+	if (is_system(p->call))
+		return;
+	en = next_entry(l, p->call->request_id, now_ms);
+	buf_init(&b, BUF_MAX_DEFAULT);
+	for (enum fnlog_form form = FNLOG_OBJECTS; form <= FNLOG_TEXTS; form++) {
+		buf_reset(&b);
+		write_progress(&b, p, now_ms / 1e3, form);
+		en->forms[form] = blob_new(buf_str(&b));
+	}
+	buf_clear(&b);
 	if (l->on_add)
 		l->on_add(l->on_add_arg);
 }
@@ -247,7 +316,7 @@ wanted(const struct entry *en, str request_id)
 }
 
 bool
-fnlog_read(struct fnlog *l, double cursor, bool structured, str session, str counter,
+fnlog_read(struct fnlog *l, double cursor, enum fnlog_form form, str session, str counter,
     struct buf *out)
 {
 	struct arena *a;
@@ -263,10 +332,10 @@ fnlog_read(struct fnlog *l, double cursor, bool structured, str session, str cou
 	for (size_t i = 0; i < l->n; i++) {
 		const struct entry *en = &l->ring[(l->first + i) % ENTRIES_MAX];
 
-		if (en->cursor <= cursor || !wanted(en, request_id))
+		if (en->cursor <= cursor || !en->forms[form] || !wanted(en, request_id))
 			continue;
 		json_comma(out);
-		buf_add(out, blob_str(structured ? en->structured : en->plain));
+		buf_add(out, blob_str(en->forms[form]));
 	}
 	buf_add(out, S("]"));
 	write_cursor(out, l->newest);

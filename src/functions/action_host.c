@@ -507,6 +507,7 @@ host_wait(void *arg, uint64_t until_mono_ns, int fd)
 {
 	struct action_state *a = arg;
 
+	action_tell_lines(a);
 	for (;;) {
 		uint64_t         now = os_mono_ns(a->os), due;
 		struct async_op *op;
@@ -541,6 +542,8 @@ host_start(void *arg, struct async_op *op)
 {
 	struct action_state *a = arg;
 
+	if (op->kind != OP_SLEEP && op->kind != OP_CLOSED)
+		a->may_leave = false;
 	switch (op->kind) {
 	case OP_SLEEP:
 		sleep_start(a, op);

@@ -69,6 +69,9 @@ struct action_state {
 	VEC(uint32_t)               cancelled;
 	VEC(struct outgoing)        outgoing;
 	struct http_reply           reply;
+	struct loglines            *lines; /* action_lines.c; NULL: not yet */
+	size_t                      told;  /* of these */
+	bool                        may_leave; /* the run may begin anew elsewhere */
 };
 
 /* --- action_host.c --- */
@@ -152,6 +155,13 @@ status action_node_open(struct fn_worker *w, struct txn *t, const struct target 
 /* As isolate_action_run(). */
 status action_node_run(struct functions *f, struct node_package *p, const struct run_request *q,
     struct run_result *rr, struct err *e);
+
+/* --- action_lines.c --- */
+
+/* The action's thread: lines that were added go to the function log now. */
+void action_tell_lines(struct action_state *a);
+/* The lines so far are forgotten: the run begins anew elsewhere. */
+void action_forget_lines(struct action_state *a);
 
 /* --- http_run.c: calls with an http_request --- */
 

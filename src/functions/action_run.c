@@ -138,8 +138,7 @@ run_elsewhere(struct act *x, struct run_request *q, struct run_result *rr, struc
 	struct engine *en = NULL;
 	status         st;
 
-	loglines_clear(&rr->logs);
-	loglines_init(&rr->logs, x->r->arena);
+	action_forget_lines(x->state);
 	q->first_op = rr->last_op;
 	st = placement_run_action(x->w->f->placement, x->w, &x->placed, q, rr, e);
 	if (st == ST_FEATURE_UNAVAILABLE) {
@@ -194,6 +193,7 @@ start(struct act *x, struct run_request *q, struct action_host *host, struct eng
 		st = placement_action(
 		    x->w->f->placement, x->w, t, &x->g, x->c->http, x->r->arena, &x->placed, e);
 		q->leave_after_ns = x->placed.leave_after_ns;
+		x->state->may_leave = q->leave_after_ns != 0;
 		if (st == ST_OK && !x->placed.elsewhere)
 			st = isolate_action_take(x->w->iso, q, ret, ret_error, e);
 	}
@@ -274,12 +274,23 @@ finish(struct act *x, const struct run_result *rr)
 	x->r->value_json = value_json_raw(x->r->arena, rr->value, x->c->format);
 }
 
+/* The end has lines of its own. */
+static void
+tell_rest(struct act *x)
+{
+	x->state->lines = &x->r->logs;
+	x->state->may_leave = false;
+	action_tell_lines(x->state);
+	x->state->lines = NULL;
+	x->r->told = !x->g.native;
+}
+
 struct fn_result *
 fn_action_run(struct fn_worker *w, struct fn_call *c)
 {
 	struct act        x = { .w = w, .c = c, .r = fn_result_new(), .args = VAL_NONE,
 		       .redact = c->redact || w->f->redact };
-	struct run_result rr = { .logs = x.r->logs };
+	struct run_result rr = { .logs = x.r->logs, .route = { NULL, 0 } };
 	struct err        e = err_in(x.r->arena);
 	const struct os  *os = db_os(w->f->db);
 	uint64_t          start_ns = os_mono_ns(os);
@@ -290,10 +301,12 @@ fn_action_run(struct fn_worker *w, struct fn_call *c)
 	x.now_ns = os_now_ns(os);
 	x.request_id = c->request_id.n ? c->request_id : fn_request_id(x.r->arena, os);
 	x.state = action_state_new(w->f, c, x.request_id, w->stop);
+	x.state->lines = &rr.logs;
 	st = run(&x, &rr, &e);
 	if (c->http)
 		http_end(x.state, &rr);
 	x.r->http = x.state->reply.http;
+	x.r->route = rr.route;
 	x.r->logs = rr.logs;
 	x.r->user_ns = rr.user_ns;
 	if (st != ST_OK)
@@ -304,6 +317,7 @@ fn_action_run(struct fn_worker *w, struct fn_call *c)
 	if (!c->http)
 		usage_warn_action(&x.r->logs, os_now_ns(os) / 1000000, x.args,
 		    x.r->ok ? rr.value : VAL_NONE, x.r->run_ns, w->f->services.timeout_ns);
+	tell_rest(&x);
 	result_set_lines(x.r, x.redact);
 	action_state_unref(x.state);
 	node_package_unref(x.package);

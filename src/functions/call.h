@@ -85,10 +85,19 @@ struct fn_result {
 	enum udf_kind    kind;      /* of the function that ran */
 	bool             kind_known;
 	int              http;      /* status that an HTTP action answered with; 0: none */
+	str              route;     /* that its request matched; p == NULL: none */
+	bool             told;      /* the lines of an action went out while it ran: fn_progress */
 	bool             job_begun; /* JOB_STEP_TAKE of an action: run it; the value: arguments */
 	bool             is_action; /* nothing ran: it belongs on an action's thread */
 	int              retries;   /* attempts lost to conflicts before this one */
 	struct conflict *conflict;  /* st == OCC: in the arena */
+};
+
+/* Lines of an action that still runs, or of its end; borrowed by who is told. */
+struct fn_progress {
+	const struct fn_call  *call;
+	enum udf_kind          kind;
+	const struct loglines *lines;
 };
 
 struct fn_result *fn_result_new(void);

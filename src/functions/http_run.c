@@ -53,6 +53,7 @@ answer(struct action_state *a, const struct http_head *head, struct stream *body
 {
 	struct http_request *r = a->call->http;
 
+	a->may_leave = false;
 	a->reply.http = head->http;
 	r->answer(r->arg, head, body);
 }

@@ -67,6 +67,9 @@ struct action_services {
 	struct runner *runner;
 	struct fetch  *fetch;
 	uint64_t       timeout_ns; /* of a run */
+	/* What actions write to their consoles; on the loop thread.  NULL: nobody listens. */
+	void (*on_progress)(void *arg, const struct fn_progress *p);
+	void *on_progress_arg;
 };
 void              functions_set_services(struct functions *f, const struct action_services *s);
 /* False: there is no core (simulator). */

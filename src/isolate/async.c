@@ -117,7 +117,7 @@ start(struct action *a, struct pending_op *p, struct async_op *op)
 	a->pending_bytes += p->bytes;
 	p->label = label.p ? arena_str(a->en->run->arena, label) : label;
 	vec_push(&a->pending, *p);
-	if (op->kind != OP_SLEEP)
+	if (op->kind != OP_SLEEP && op->kind != OP_CLOSED)
 		run_stay(a->en->run); /* it cannot be begun anew any more */
 	a->req->actions->start(a->req->actions->arg, op);
 }

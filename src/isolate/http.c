@@ -80,6 +80,17 @@ call_router(struct action *a, JSValueConst router, const char *name, str one, st
 	return JS_Call(ctx, fn, router, 2, args);
 }
 
+/* lookup() returns [handler, method, route]; a router of the user's own may not. */
+static void
+note_route(struct action *a, JSValueConst found)
+{
+	JSContext *ctx = a->en->ctx;
+	JSValue    route = JS_GetPropertyUint32(ctx, found, 2);
+
+	if (!JS_IsString(route) || !js_to_str(ctx, route, a->req->arena, &a->ret->route))
+		JS_FreeValue(ctx, JS_GetException(ctx));
+}
+
 /* False: the run is over, its reply a 404 or a failure. */
 static bool
 look_up(struct action *a, JSValueConst router)
@@ -94,8 +105,10 @@ look_up(struct action *a, JSValueConst router)
 		action_fail_exception(a);
 		return false;
 	}
-	if (JS_IsObject(found))
+	if (JS_IsObject(found)) {
+		note_route(a, found);
 		return true;
+	}
 	http_refuse(a->req, a->ret, HTTP_NO_ROUTE);
 	return false;
 }
@@ -148,6 +161,9 @@ http_main(void *arg)
 		action_fail_exception(a);
 		return;
 	}
-	if (action_settle(a, promise) && respond(a, promise))
+	if (!action_settle(a, promise))
+		return;
+	run_stay(a->en->run); /* it cannot be begun anew any more */
+	if (respond(a, promise))
 		stream(a);
 }

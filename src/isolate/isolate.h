@@ -145,6 +145,7 @@ struct run_result {
 	bool       left;         /* !ok, because of leave_after_ns: run it elsewhere */
 	bool       wants_wasm;   /* it looked at WebAssembly */
 	uint32_t   last_op;      /* actions: the number of the last operation */
+	str        route;        /* HTTP actions: what the router found; p == NULL: nothing */
 	bool       observed_identity, observed_time, observed_rng;
 	struct loglines logs;
 	uint64_t   user_ns;      /* thread CPU spent in JavaScript */

@@ -483,7 +483,11 @@ static enum remote_step
 take_execute(struct remote *r, const struct json *h, str bytes, struct buf *ret_header,
     struct buf *ret_bytes)
 {
-	(void)h, (void)bytes, (void)ret_header, (void)ret_bytes;
+	str route = text_of(h, "route");
+
+	(void)bytes, (void)ret_header, (void)ret_bytes;
+	if (route.p)
+		r->ret->route = arena_str(r->req->arena, route);
 	r->en.phase = PHASE_EXECUTE;
 	r->en.run = &r->execute;
 	end_txn(r);

@@ -236,6 +236,12 @@ on_finished(void *arg, const struct fn_call *c, const struct fn_result *r, bool 
 		    r->conflict->doc, r->conflict->table, r->conflict->index);
 }
 
+static void
+on_progress(void *arg, const struct fn_progress *p)
+{
+	fnlog_add_progress(arg, p);
+}
+
 static struct storage *
 make_storage(const struct server *s)
 {
@@ -270,6 +276,8 @@ make_actions(struct server *s)
 	    .runner = s->runner,
 	    .fetch = s->fetch,
 	    .timeout_ns = s->action_ns,
+	    .on_progress = on_progress,
+	    .on_progress_arg = s->fnlog,
 	});
 	s->actions = actions_new(&(struct actions_opts){
 	    .functions = s->functions,

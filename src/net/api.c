@@ -9,7 +9,7 @@
 #include "net/api_int.h"
 
 static const enum fn_want query = WANT_QUERY, mutation = WANT_MUTATION, action = WANT_ACTION;
-static const bool text_lines = true, any_lines = false;
+static const bool runs_only = true, everything = false;
 
 static const struct push_route
     config_hashes = { deploy_get_config_hashes, true, false },
@@ -72,12 +72,12 @@ static const struct api_route routes[] = {
 	    &delete_jobs },
 
 	{ VERB_GET, "/api/shapes2", false, BODY_SKIP, api_shapes, NULL },
-	{ VERB_GET, "/api/stream_function_logs", false, BODY_SKIP, api_logs, &any_lines },
+	{ VERB_GET, "/api/stream_function_logs", false, BODY_SKIP, api_logs, &everything },
 	{ VERB_GET, "/api/app_metrics/stream_function_logs", false, BODY_SKIP, api_logs,
-	    &any_lines },
-	{ VERB_GET, "/api/stream_udf_execution", false, BODY_SKIP, api_logs, &text_lines },
+	    &everything },
+	{ VERB_GET, "/api/stream_udf_execution", false, BODY_SKIP, api_logs, &runs_only },
 	{ VERB_GET, "/api/app_metrics/stream_udf_execution", false, BODY_SKIP, api_logs,
-	    &text_lines },
+	    &runs_only },
 };
 
 static const struct api_route http_action_route = { VERB_GET, "/http/", true, BODY_STREAM,

@@ -18,7 +18,7 @@ struct log_poll {
 	struct api           *api;
 	struct http_exchange *x;
 	double                cursor;
-	bool                  structured;
+	enum fnlog_form       form;
 	str                   session, counter; /* p == NULL: no filter */
 	uint64_t              deadline_ns;
 };
@@ -26,7 +26,7 @@ struct log_poll {
 static bool
 try_read(struct log_poll *p)
 {
-	if (!fnlog_read(p->api->opts.fnlog, p->cursor, p->structured, p->session, p->counter,
+	if (!fnlog_read(p->api->opts.fnlog, p->cursor, p->form, p->session, p->counter,
 	        &p->x->reply))
 		return false;
 	http_reply_json(p->x, 200);
@@ -146,8 +146,9 @@ api_logs(struct api *a, struct http_exchange *x)
 	}
 	p->api = a;
 	p->x = x;
-	p->structured = !*(const bool *)x->route->arg &&
-	    (client_is(&client, "npm-cli") || client_is(&client, "dashboard"));
+	p->form = *(const bool *)x->route->arg ? FNLOG_RUNS :
+	    client_is(&client, "npm-cli") || client_is(&client, "dashboard") ? FNLOG_OBJECTS :
+	                                                                        FNLOG_TEXTS;
 	p->session = api_param(x, "sessionId");
 	p->counter = api_param(x, "clientRequestCounter");
 	x->state = p;

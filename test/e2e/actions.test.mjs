@@ -95,6 +95,7 @@ export const big = action({ args: { n: v.number() }, handler: async (_, { n }) =
 export const eats = action(async () => { const all: any[] = []; for (;;) all.push(new Array(1000).fill({})); });
 export const fromQuery = query(async (ctx) => say(() => (ctx as any).runAction(api.acts.plain, { n: 1 })));
 export const unknown = action(async () => say(() => (globalThis as any).Convex.asyncSyscall("1.0/noSuchThing", "{}")));
+export const chatty = action(async (ctx) => { console.log("first"); await ctx.runQuery(api.data.list, {}); await wait(1000); console.log("second"); });
 export const metadata = action(async (ctx) => Object.keys(ctx).sort());
 `,
 };
@@ -301,6 +302,23 @@ test("the official CLI", async () => {
   assert.notEqual(failed.code, 0);
   assert.match(failed.all, /Uncaught TypeError: plain/);
   assert.match((await app.cli(server, ["run", "acts:hidden"])).stdout, /hidden/);
+});
+
+test("what an action prints is in the function log while it runs", async () => {
+  const read = async (path) =>
+    (await (await fetch(`${server.url}${path}?cursor=0`, { headers: { ...server.admin(), "convex-client": "npm-cli-1.48.0" } })).json())
+      .entries.filter((e) => e.identifier === "acts:chatty");
+  let over = false;
+  const run = http.action(api.acts.chatty).then(() => (over = true));
+  const [early] = await until(async () => { const found = await read("/api/stream_function_logs"); return found.length > 0 && found; }, "the first line");
+  assert.equal(over, false);
+  assert.equal(early.kind, "Progress");
+  assert.deepEqual(early.logLines[0].messages, ["'first'"]);
+  await run;
+  const all = await read("/api/stream_function_logs");
+  assert.deepEqual(all.map((e) => [e.kind, e.logLines.map((l) => l.messages[0])]), [["Progress", ["'first'"]], ["Progress", ["'second'"]], ["Completion", []]]);
+  const [whole, ...rest] = await read("/api/stream_udf_execution");
+  assert.deepEqual([whole.kind, whole.logLines, rest], ["Completion", ["[LOG] 'first'", "[LOG] 'second'"], []]);
 });
 
 test("memory has a bound", async () => {

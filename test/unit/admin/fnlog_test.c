@@ -59,16 +59,16 @@ TEST(polls_see_each_entry_once)
 	double             cursor, next;
 
 	buf_init(&b, 1 << 20);
-	CHECK(!fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(!fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	add(l, "m.js:a", "'one'");
 	add(l, "m.js:b", "'two'");
-	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	list = entries(a, &b, &cursor);
 	CHECK_EQ(list->n, 2);
-	CHECK(!fnlog_read(l, cursor, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(!fnlog_read(l, cursor, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	buf_reset(&b);
 	add(l, "m.js:c", "'three'");
-	CHECK(fnlog_read(l, cursor, false, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(fnlog_read(l, cursor, FNLOG_TEXTS, (str){ 0 }, (str){ 0 }, &b));
 	list = entries(a, &b, &next);
 	CHECK_EQ(list->n, 1);
 	CHECK(next > cursor);
@@ -102,7 +102,7 @@ TEST(conflicts_are_named)
 		.writer = "m.js:set" };
 	fnlog_add(l, c, r, false);
 	buf_init(&b, 1 << 20);
-	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	info = json_get(&entries(a, &b, &cursor)->items[0], "occInfo");
 	CHECK_STR(json_get(info, "tableName")->string, S("notes"));
 	CHECK_STR(json_get(info, "documentId")->string, S("j57"));
@@ -120,6 +120,7 @@ TEST(conflicts_are_named)
  * are not logged; a filter keeps one client's request (05 checklist 37, 38). */
 TEST(forms_and_filters)
 {
+	const str          session = S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f");
 	struct fnlog      *l = fnlog_new(&fake_os);
 	struct arena      *a = arena_new();
 	const struct json *list;
@@ -128,20 +129,64 @@ TEST(forms_and_filters)
 
 	buf_init(&b, 1 << 20);
 	add(l, "_system/cli/tables.js:default", "'hidden'");
-	CHECK(!fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(!fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	add(l, "m.js:a", "'x'");
-	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	list = entries(a, &b, &cursor);
 	CHECK_STR(
 	    json_get(json_get(&list->items[0], "logLines")->items, "messages")->items[0].string,
 	    S("'x'"));
 	buf_reset(&b);
-	CHECK(fnlog_read(l, 0, true, S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f"), S("4"), &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, session, S("4"), &b));
 	CHECK_EQ(entries(a, &b, &cursor)->n, 1);
 	buf_reset(&b);
-	CHECK(fnlog_read(l, 0, true, S("9e2a7f2e-6b1c-4e0a-8a53-0d5d6a1c2b3f"), S("5"), &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, session, S("5"), &b));
 	CHECK_EQ(entries(a, &b, &cursor)->n, 0);
 	buf_clear(&b);
+	arena_free(a);
+	fnlog_free(l);
+}
+
+/* What an action printed while it ran is not in its completion, except for those who see only
+ * that (spec 02 section 13). */
+TEST(progress)
+{
+	struct fnlog      *l = fnlog_new(&fake_os);
+	struct fn_call    *c = fn_call_new();
+	struct fn_result  *r = fn_result_new();
+	struct arena      *a = arena_new();
+	str                message = S("'now'");
+	const struct json *list;
+	struct buf         b;
+	double             cursor;
+
+	c->path = S("m.js:act");
+	c->identity = identity_none();
+	c->request_id = S("0e0fc3d75de1b1d2");
+	loglines_add(&r->logs,
+	    &(struct logline){ .level = LINE_WARN, .nmessages = 1, .messages = &message });
+	fnlog_add_progress(
+	    l, &(struct fn_progress){ .call = c, .kind = UDF_ACTION, .lines = &r->logs });
+	r->ok = r->kind_known = r->told = true;
+	r->kind = UDF_ACTION;
+	r->value_json = S("1");
+	fnlog_add(l, c, r, false);
+	buf_init(&b, 1 << 20);
+	CHECK(fnlog_read(l, 0, FNLOG_TEXTS, (str){ 0 }, (str){ 0 }, &b));
+	list = entries(a, &b, &cursor);
+	CHECK_EQ(list->n, 2);
+	CHECK_STR(json_get(&list->items[0], "kind")->string, S("Progress"));
+	CHECK_STR(json_get(&list->items[0], "udfType")->string, S("Action"));
+	CHECK_STR(json_get(&list->items[0], "logLines")->items[0].string, S("[WARN] 'now'"));
+	CHECK_EQ(json_get(&list->items[1], "logLines")->n, 0);
+	buf_reset(&b);
+	CHECK(fnlog_read(l, 0, FNLOG_RUNS, (str){ 0 }, (str){ 0 }, &b));
+	list = entries(a, &b, &cursor);
+	CHECK_EQ(list->n, 1);
+	CHECK_STR(json_get(&list->items[0], "logLines")->items[0].string, S("[WARN] 'now'"));
+	buf_clear(&b);
+	fn_result_unref(r);
+	fn_call_unref(c);
 	arena_free(a);
 	fnlog_free(l);
 }
@@ -157,11 +202,12 @@ TEST(bounded)
 	for (int i = 0; i < 1500; i++)
 		add(l, "m.js:a", "'x'");
 	buf_init(&b, 64 << 20);
-	CHECK(fnlog_read(l, 0, true, (str){ 0 }, (str){ 0 }, &b));
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
 	CHECK_EQ(entries(a, &b, &cursor)->n, 1000);
 	buf_clear(&b);
 	arena_free(a);
 	fnlog_free(l);
 }
 
-TEST_RUN(T(polls_see_each_entry_once), T(conflicts_are_named), T(forms_and_filters), T(bounded))
+TEST_RUN(T(polls_see_each_entry_once), T(conflicts_are_named), T(forms_and_filters), T(progress),
+    T(bounded))
