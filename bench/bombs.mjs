@@ -1,11 +1,11 @@
-// bombs.mjs - what functions that burn CPU or memory do to everybody else.   node bombs.mjs [SECONDS]
+// bombs.mjs - what functions that burn CPU or memory do to everybody else.   node bombs.mjs [SECONDS [BOMBS]]
 //
 // Latencies of a small query, one after the other, while bombs of one kind run beside it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { call, makeWorkFolder, pushApp, rpc, rssMiB, sleep, startServer, stop } from "./lib.mjs";
 
-const seconds = Number(process.argv[2] ?? 5), port = 3460;
+const seconds = Number(process.argv[2] ?? 5), together = Number(process.argv[3] ?? 1), port = 3460;
 const bombs = {
   none: "return 0",
   loop: "for (;;);",
@@ -35,13 +35,13 @@ writeFileSync(join(work, "app/convex/bombs.ts"), `import { query } from "./_gene
 export const small = query({ handler: async (ctx: any, { n }: any) => n });
 ${Object.entries(bombs).map(([name, body]) => `export const ${name === "none" ? "none" : "b_" + name} = query({ handler: async (ctx: any, { k }: any): Promise<any> => { ${body} } });`).join("\n")}
 `);
-const server = await startServer(work, port, process.argv.slice(3));
+const server = await startServer(work, port, process.argv.slice(4));
 pushApp(work, port);
 await latencies(500);
 let base;
 for (const name of Object.keys(bombs)) {
   let on = true, ended = 0, slowest = 0, error = "";
-  const beside = Array.from({ length: name === "none" ? 0 : 4 }, async (_, lane) => {
+  const beside = Array.from({ length: name === "none" ? 0 : together }, async (_, lane) => {
     while (on) {
       const sent = performance.now();
       const answer = await rpc(port, "/api/query", { path: `bombs:b_${name}`, args: { k: lane + ended * 8 } });

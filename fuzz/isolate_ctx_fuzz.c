@@ -4,11 +4,7 @@
  * values that it gets, among them all that look back, change while they are read or are no values
  * at all.  Whatever one operation throws, the next one follows.  Nothing is committed.
  */
-#include "base/mem.h"
-#include "isolate/isolate.h"
-#include "value/vjson.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "isolate_world.h"
 
 static const char source[] =
     "const f = async (ctx, { code }) => {"
@@ -107,51 +103,6 @@ static const char source_end[] =
     "  return value(0) };"
     "export const call = Object.assign(() => 0, {isMutation: true, isPublic: true, _handler: f,"
     "  exportArgs: () => '{\"type\":\"any\"}', exportReturns: () => 'null'});";
-static struct db      *db;
-static struct isolate *iso;
-
-static void
-put(struct txn *t, const char *table, str json)
-{
-	struct docid id;
-	struct val   v;
-
-	must(vjson_parse(txn_arena(t), json, VJSON_PLAIN, &v, NULL) == ST_OK);
-	must(txn_sys_insert(t, str_z(table), v, &id, NULL) == ST_OK);
-}
-
-static struct txn *
-begin(void)
-{
-	return txn_begin(&(struct txn_opts){ .snapshot = db_snapshot(db), .writable = true });
-}
-
-static void
-set_up(void)
-{
-	struct db_opts  o = { .os = os_real(), .instance_name = S("fuzz") };
-	struct txn     *t;
-	struct buf      b;
-	struct conflict c;
-	struct docid    id;
-	ts_t            ts;
-
-	store_open_memory(&o.store);
-	must(db_open(&o, &db, NULL) == ST_OK);
-	iso = isolate_new(&(struct isolate_opts){ .os = os_real(), .user_time_ns = 200000000 });
-	t = begin();
-	buf_init(&b, BUF_MAX_DEFAULT);
-	buf_addz(&b, "{\"sha256\":\"00\",\"source\":");
-	json_write_str(&b, arena_fmt(txn_arena(t), "%s%s", source, source_end));
-	buf_add_byte(&b, '}');
-	put(t, "_module_sources", buf_str(&b));
-	put(t, "_modules", S("{\"path\":\"m.js\",\"environment\":\"isolate\",\"sha256\":\"00\"}"));
-	buf_clear(&b);
-	must(txn_insert(t, S("t"), val_empty_object, &id, NULL) == ST_OK);
-	must(txn_commit(t, &ts, &c, NULL) == ST_OK);
-	txn_free(t);
-}
-
 static struct val
 call_args(struct arena *a, str code)
 {
@@ -173,28 +124,12 @@ call_args(struct arena *a, str code)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct run_result  res = { 0 };
-	struct run_request q = { .kind = UDF_MUTATION,
-		.module = S("m.js"),
-		.function = S("call"),
-		.request_id = S("0123456789abcdef"),
-		.now_ns = 1700000000000000000,
-		.instance_name = S("fuzz") };
-	struct arena      *a;
-	struct err         e = err_in(NULL);
+	struct arena *a = arena_new();
 
 	if (!db)
-		set_up();
-	if (n > 4096)
-		return 0;
-	a = arena_new();
-	loglines_init(&res.logs, a);
-	q.arena = a;
-	q.txn = begin();
-	q.args = call_args(a, str_of(data, n));
-	(void)!isolate_run(iso, &q, &res, &e);
-	loglines_clear(&res.logs);
-	txn_free(q.txn);
+		set_up(arena_fmt(a, "%s%s", source, source_end), 200000000);
+	if (n <= 4096)
+		run_mutation(a, call_args(a, str_of(data, n)));
 	arena_free(a);
 	return 0;
 }

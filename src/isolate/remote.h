@@ -21,9 +21,11 @@
  *   newstream                    -> {id}
  *   writestream {id, some, done} + bytes  -> {ok}
  *   failstream {id, message}, dropstream {id}  none
- *   execute                      none; module evaluation is over
- *   unloaded, toplevelawait, wrong {what}, thrown {what}, never, value {value}, uncatchable {text},
- *   arity {what}                 the end; with {time, rng}: what was observed
+ *   respond {json}               -> {}   HTTP actions: the reply's head
+ *   responding                   -> {yes} its body has not ended
+ *   execute {route}              none; module evaluation is over
+ *   unloaded, toplevelawait, wrong {what}, thrown {what}, never, value {value}, responded,
+ *   uncatchable {text}, arity {what}   the end; with {time, rng}: what was observed
  *
  * Thread: the isolate's.  Memory: the request's arena.
  */
