@@ -5,7 +5,7 @@
 import vm from "node:vm";
 import { ask, quit } from "./wire.js";
 
-const CODE_MAX = 32 << 20; // of sources and compiled code, for later runs
+const CODE_MAX = 8 << 20; // of sources and compiled code, for later runs
 
 export class Graph {
   #context;

@@ -15,6 +15,7 @@ import { Graph } from "./graph.js";
 import { ask, quit, receive, send } from "./wire.js";
 
 const GARBAGE = 32 << 20; // of a run, that is not left lying around until the next
+const KEPT = 24 << 20; // of earlier runs, that makes a process old
 const setup = {};
 const rejections = []; // reasons of promises without a handler, in their order
 
@@ -122,11 +123,15 @@ async function run(world, request) {
   return await awaitBody(world);
 }
 
+// True if another run would not have the memory that it may use: Node.js never gives back a context
+// in which modules were compiled (github.com/nodejs/node/issues/33439).
 function tidy() {
   const { used_heap_size: used, external_memory: external } = v8.getHeapStatistics();
-  if (used + external > GARBAGE) {
-    setup.collect();
+  if (used + external <= GARBAGE) {
+    return false;
   }
+  setup.collect();
+  return v8.getHeapStatistics().used_heap_size > KEPT;
 }
 
 // V8's gc(), without giving it to every context.
@@ -154,7 +159,11 @@ async function main() {
     send(JSON.stringify({ ...outcome, ...JSON.parse(world.inside.observed()) }));
     world.bridge.close();
     world = undefined;
-    tidy();
+    if (tidy()) {
+      send('{"t":"old"}');
+      receive(); // never comes: the server ends us
+      quit(0);
+    }
   }
 }
 

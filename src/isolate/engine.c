@@ -118,10 +118,19 @@ run_prelude(struct engine *en, struct err *e)
 	return ST_OK;
 }
 
+/* A module that is analysed may be one that runs in the full engine, where objects are smaller. */
+static size_t
+heap_bytes(const struct engine *en)
+{
+	const struct isolate_opts *o = &en->iso->opts;
+
+	return en->env == ENV_ANALYZE && o->full_engine ? 3 * o->heap_bytes : o->heap_bytes;
+}
+
 static void
 make_runtime(struct engine *en)
 {
-	en->heap = heap_new(en->iso->opts.heap_bytes);
+	en->heap = heap_new(heap_bytes(en));
 	en->rt = JS_NewRuntime2(&heap_functions, en->heap);
 	must(en->rt);
 	en->ctx = JS_NewContextRaw(en->rt);

@@ -13,6 +13,8 @@
 #define HEAP_DEFAULT   ((size_t)64 << 20)
 #define IMAGES_DEFAULT 16
 #define USER_TIME_NS   ((uint64_t)1000000000)
+/* Modules are evaluated once for many runs here, and in every run of the full engine. */
+#define IMPORT_LEAVE_NS ((uint64_t)500000000)
 
 static struct metric image_hits =
     METRIC_COUNTER("fresnel_image_hits_total", "runs that found their heap image");
@@ -296,7 +298,7 @@ import_entry(struct engine *en, const struct run_request *req, str *ret_error, s
 	struct run_result res = { .logs = im->logs };
 	struct run        r = { .req = req, .res = &res, .arena = im->arena, .txn = req->txn,
 		.cpu_limit_ns = en->iso->opts.user_time_ns,
-		.leave_after_ns = req->leave_after_ns };
+		.leave_after_ns = req->leave_after_ns ? IMPORT_LEAVE_NS : 0 };
 	struct importing  i = { .en = en, .path = req->module, .e = e };
 	enum jump         why;
 

@@ -120,7 +120,8 @@ struct run_request {
 	uint8_t       seed[32];
 	struct arena *arena;     /* for the result */
 	bool          force_syscalls; /* invokeQuery/invokeMutation instead of _handler (tests) */
-	uint64_t      leave_after_ns; /* CPU after which it is better off elsewhere; 0: never */
+	uint64_t      leave_after_ns; /* CPU after which it is better off elsewhere, as it is
+	                               * without memory; 0: never.  Imports have half a second */
 	str           instance_name;
 	str           client_ip, client_user_agent; /* p == NULL: unknown */
 	/* actions and HTTP actions */

@@ -80,9 +80,12 @@ limits_memory_text(struct arena *a, const struct isolate *iso)
 	return arena_fmt(a, OOM_TEXT, iso->opts.heap_bytes >> 20);
 }
 
+/* The same objects take less room in the full engine. */
 static void
 end_for_memory(struct engine *en)
 {
+	if (en->run->leave_after_ns)
+		en->run->left = true;
 	end_run(en->run, arena_fmt(en->run->arena, OOM_TEXT, en->iso->opts.heap_bytes >> 20));
 }
 

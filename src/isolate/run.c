@@ -393,6 +393,7 @@ status
 isolate_run(struct isolate *iso, const struct run_request *req, struct run_result *ret,
     struct err *e)
 {
+	uint64_t       begun_ns = os_thread_cpu_ns();
 	struct engine *en;
 	str            error;
 
@@ -408,6 +409,7 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 	if (!en) {
 		ret->error = error;
 		ret->left = error.p == image_left.p;
+		ret->user_ns = os_thread_cpu_ns() - begun_ns;
 		return ST_OK;
 	}
 	return run_in(en, req, ret, e);

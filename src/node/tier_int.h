@@ -20,6 +20,7 @@ struct tier_process {
 	int                  link;
 	clockid_t            cpu;
 	bool                 ready;     /* it has a context and waits for a run */
+	bool                 old;       /* it will have no other run */
 	enum tier_kind       kind;      /* of its run */
 	struct buf           in;        /* read, not taken yet */
 	uint64_t             idle_since_ns;

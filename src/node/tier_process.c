@@ -4,7 +4,11 @@
  * anything (Node's permission model, as a second line of defence: js/tier hands no object of
  * Node's to functions), and cannot make code from strings.
  *
- * The keeper is a thread that ends idle processes; it lives as long as there has been one.
+ * A process says after each run whether it can have another.  One that cannot is old: it keeps too
+ * much of what it ran, and is replaced before somebody needs it.
+ *
+ * The keeper is a thread that ends and replaces idle processes; it lives as long as there has been
+ * one.
  *
  * Thread: any; tier.lock.
  */
@@ -34,6 +38,7 @@
 #define READ_BYTES   65536u
 #define FRAME_MAX    ((size_t)128 << 20)
 #define NICE         1
+#define LOOK_NS      ((uint64_t)20 * NS_PER_MS) /* until a process is ready for its next run */
 #define STACK_NEEDED ((rlim_t)4 << 20)
 #define ACTION_MEMORY ((size_t)128 << 20) /* that a process takes, as a rule at most */
 #define ACTIONS_LEAST 4u
@@ -131,7 +136,7 @@ spawn(struct tier *t, int link, pid_t *ret, struct err *e)
 	struct buf  main;
 	const char *argv[] = { t->node, "--experimental-vm-modules", "--no-warnings",
 		"--disallow-code-generation-from-strings", "--frozen-intrinsics",
-		"--experimental-permission", "--max-old-space-size=80",
+		"--experimental-permission", "--max-old-space-size=112",
 		"--max-semi-space-size=32", stack_flag(), "-e", NULL, NULL };
 	const char *const envp[] = { "TZ=UTC", "LC_ALL=en_US.UTF-8", NULL };
 	int               quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -198,39 +203,92 @@ process_end(struct tier *t, struct tier_process *p)
 	must(pthread_cond_broadcast(&t->freed) == 0); /* the keeper waits there too */
 }
 
-/* Waits for "ready": a context with the prelude evaluated. */
+/* Waits for "ready": a context with the prelude evaluated.  TIER_GONE: there will be none. */
+static enum tier_read
+hear_ready(struct tier_process *p, int ms)
+{
+	struct nframe  f;
+	size_t         size;
+	enum tier_read heard = p->ready ? TIER_FRAME : tier_process_read(p, ms);
+
+	if (p->ready || heard != TIER_FRAME)
+		return heard;
+	must(nframe_next(buf_str(&p->in), &f, &size) == NFRAME_ONE);
+	p->ready = str_eq(f.header, S("{\"t\":\"ready\"}")) &&
+	    clock_getcpuclockid(p->pid, &p->cpu) == 0;
+	p->old = str_eq(f.header, S("{\"t\":\"old\"}"));
+	buf_drop_front(&p->in, size);
+	return p->ready ? TIER_FRAME : TIER_GONE;
+}
+
 static bool
 await_ready(struct tier_process *p)
 {
-	struct nframe f;
-	size_t        size;
-
-	if (p->ready)
-		return true;
-	if (tier_process_read(p, START_MS) != TIER_FRAME ||
-	    nframe_next(buf_str(&p->in), &f, &size) != NFRAME_ONE ||
-	    !str_eq(f.header, S("{\"t\":\"ready\"}")))
-		return false;
-	buf_drop_front(&p->in, size);
-	p->ready = clock_getcpuclockid(p->pid, &p->cpu) == 0;
-	return p->ready;
+	return hear_ready(p, START_MS) == TIER_FRAME;
 }
 
 /* --- the pool --- */
 
-/* One that has been idle for too long, out of the list; or NULL. */
+/* One that has been idle for too long, or is of no use, out of the list; or NULL.  *ret_look: some
+ * are not ready yet. */
 static struct tier_process *
-take_stale(struct tier *t, uint64_t now)
+take_stale(struct tier *t, uint64_t now, bool *ret_look)
 {
 	for (struct tier_process **at = &t->idle; *at; at = &(*at)->next) {
 		struct tier_process *p = *at;
+		enum tier_read       heard = hear_ready(p, 0);
 
-		if (!t->closing && now - p->idle_since_ns < t->idle_ns)
+		if (heard == TIER_LATER)
+			*ret_look = true;
+		if (!t->closing && heard != TIER_GONE && now - p->idle_since_ns < t->idle_ns)
 			continue;
 		*at = p->next;
 		return p;
 	}
 	return NULL;
+}
+
+static void
+keep_for_later(struct tier *t, struct tier_process *p)
+{
+	p->idle_since_ns = os_mono_ns(t->os);
+	MUTEX_GUARD(&t->lock);
+	p->next = t->idle;
+	t->idle = p;
+}
+
+/* With the lock: something may have happened. */
+static void
+pause_keeper(struct tier *t, bool look)
+{
+	struct timespec until;
+	uint64_t        pause = look ? LOOK_NS : t->idle_ns / 4 + NS_PER_MS;
+
+	must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+	until.tv_sec += (time_t)(pause / NS_PER_S);
+	until.tv_nsec += (long)(pause % NS_PER_S);
+	if (until.tv_nsec >= (long)NS_PER_S) {
+		until.tv_sec++;
+		until.tv_nsec -= (long)NS_PER_S;
+	}
+	(void)pthread_cond_timedwait(&t->freed, &t->lock, &until);
+}
+
+/* In the place of an old one. */
+static void
+replace(struct tier *t)
+{
+	struct tier_process *p;
+
+	if (process_start(t, &p, NULL) != ST_OK)
+		return; /* whoever needs one tries again */
+	must(pthread_mutex_lock(&t->lock) == 0);
+	t->alive++;
+	must(pthread_mutex_unlock(&t->lock) == 0);
+	if (write_all(p, buf_str(&t->hello)))
+		keep_for_later(t, p);
+	else
+		process_end(t, p);
 }
 
 static void
@@ -240,29 +298,21 @@ keep(void *arg)
 
 	for (;;) {
 		struct tier_process *stale;
-		struct timespec      until;
+		bool                 old, look = false, over;
 
 		must(pthread_mutex_lock(&t->lock) == 0);
-		stale = take_stale(t, os_mono_ns(t->os));
-		if (!stale && t->closing) {
-			must(pthread_mutex_unlock(&t->lock) == 0);
-			return;
-		}
-		if (!stale) {
-			uint64_t pause = t->idle_ns / 4 + NS_PER_MS;
-
-			must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-			until.tv_sec += (time_t)(pause / NS_PER_S);
-			until.tv_nsec += (long)(pause % NS_PER_S);
-			if (until.tv_nsec >= (long)NS_PER_S) {
-				until.tv_sec++;
-				until.tv_nsec -= (long)NS_PER_S;
-			}
-			(void)pthread_cond_timedwait(&t->freed, &t->lock, &until);
-		}
+		stale = take_stale(t, os_mono_ns(t->os), &look);
+		over = !stale && t->closing;
+		old = stale && stale->old && !t->closing;
+		if (!stale && !over)
+			pause_keeper(t, look);
 		must(pthread_mutex_unlock(&t->lock) == 0);
+		if (over)
+			return;
 		if (stale)
 			process_end(t, stale);
+		if (old)
+			replace(t);
 	}
 }
 
@@ -367,22 +417,13 @@ tier_process_take(struct tier *t, enum tier_kind kind, struct tier_process **ret
 	return ST_OK;
 }
 
-static void
-keep_for_later(struct tier *t, struct tier_process *p)
-{
-	p->ready = false;
-	p->idle_since_ns = os_mono_ns(t->os);
-	MUTEX_GUARD(&t->lock);
-	p->next = t->idle;
-	t->idle = p;
-}
-
 void
 tier_process_give(struct tier *t, struct tier_process *p, bool good)
 {
 	enum tier_kind kind = p->kind;
 
 	if (good) {
+		p->ready = false;
 		keep_for_later(t, p);
 	} else {
 		metric_add(&processes_killed, 1);

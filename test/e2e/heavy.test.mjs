@@ -71,6 +71,20 @@ export const addLater = action(async (ctx, { a, b }) => {
 export const probes = query(async () => typeof WebAssembly);
 `;
 
+// Evaluating the first takes some time once; the second needs more than 64 MB in the isolate, and less in V8.
+const slowImport = `
+import { query } from "./_generated/server";
+let x = 1;
+for (let i = 0; i < 3000000; i++) x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff;
+export const get = query(async (ctx, { n }) => x + n * 0);
+`;
+const largeImport = `
+import { query, action } from "./_generated/server";
+const table = Array.from({ length: 700000 }, (_, i) => ({ i }));
+export const get = query(async (ctx, { n }) => table[n].i);
+export const act = action(async (ctx, { n }) => table[n].i);
+`;
+
 // WebAssembly only after something else was begun: too late to leave.
 const lazy = `
 import { action } from "./_generated/server";
@@ -113,7 +127,7 @@ describe("heavy functions", () => {
   before(async () => {
     server = await new Server().start();
     app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm,
-      "convex/lazy.ts": lazy, "convex/http.ts": http });
+      "convex/lazy.ts": lazy, "convex/http.ts": http, "convex/slowImport.ts": slowImport, "convex/largeImport.ts": largeImport });
     await app.deploy(server);
     client = new ConvexHttpClient(server.url);
   });
@@ -195,6 +209,15 @@ describe("heavy functions", () => {
 
   test("WebAssembly behind other work of an action, the first time", async () => {
     assert.equal(await client.action(api.lazy.add, { a: 2, b: 3 }), 5);
+  });
+
+  test("a slow import does not move what is quick afterwards; one without memory moves", async () => {
+    const runs = await metric(server, "fresnel_tier_runs_total");
+    for (let n = 0; n < 3; n++) await client.query(api.slowImport.get, { n });
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), runs);
+    for (let n = 0; n < 3; n++) assert.equal(await client.query(api.largeImport.get, { n }), n);
+    assert.equal(await client.action(api.largeImport.act, { n: 5 }), 5);
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), runs + 4);
   });
 
   test("one route of the HTTP router computes, another does not", async () => {

@@ -387,6 +387,22 @@ TEST(idle_processes_end)
 	close_tier(&w, t);
 }
 
+/* Node.js keeps what runs leave behind: no run may find its memory taken by others. */
+TEST(old_processes_are_replaced)
+{
+	struct world w;
+	struct tier *t = open_tier(&w);
+
+	world_push(&w, "m.js",
+	    HELPERS_V8 "const table = Array.from({ length: 100000 }, (_, i) => ({ i }));\n"
+	               "export const f = query(async () => table[7].i);\n");
+	for (int i = 0; i < 60; i++) {
+		EXPECT(&w, "f", "7.0");
+		CHECK(tier_processes(t) <= 2);
+	}
+	close_tier(&w, t);
+}
+
 /* What recent JavaScript has, wherever a function runs. */
 TEST(both_engines_have_the_same_globals)
 {
@@ -418,4 +434,4 @@ TEST(both_engines_have_the_same_globals)
 
 TEST_RUN(T(both_engines_are_the_same), T(the_run_loop), T(randomness_and_time_are_the_same),
     T(modules), T(bombs), T(there_is_no_way_out), T(web_assembly), T(no_node),
-    T(idle_processes_end), T(both_engines_have_the_same_globals))
+    T(old_processes_are_replaced), T(idle_processes_end), T(both_engines_have_the_same_globals))
