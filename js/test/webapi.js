@@ -266,6 +266,19 @@ export const texts = cases([
 ]);
 
 export const misc = cases([
+  [
+    "the last match of a regular expression",
+    () => {
+      const { $1: none } = RegExp;
+      /(a)(b)?(c)/.test("xxaczz");
+      const first = [RegExp.$1, RegExp.$2, RegExp.$3, RegExp.$4, RegExp["$&"], RegExp.lastParen, RegExp["$`"], RegExp.rightContext];
+      "é日本".replace(/日(本)/, "x");
+      /nothing/.test("q");
+      RegExp.$1 = "kept";
+      return [none, first, RegExp.$1, RegExp.leftContext, RegExp.input];
+    },
+    ["", ["a", "", "c", "", "ac", "c", "xx", "zz"], "本", "é", "é日本"],
+  ],
   ["DOMException's codes", () => ["IndexSizeError", "NotFoundError", "SyntaxError", "AbortError", "TimeoutError", "DataCloneError", "QuotaExceededError", "OperationError"].map((n) => new DOMException("m", n).code), [1, 8, 12, 20, 23, 25, 22, 0]],
   ["DOMException is an error", () => { const e = new DOMException("m", "N"); return [e instanceof Error, e.name, e.message, DOMException.ABORT_ERR, e.ABORT_ERR, new DOMException().name, Object.prototype.toString.call(e), typeof e.stack]; }, [true, "N", "m", 20, 20, "Error", "[object DOMException]", "string"]],
   ["structuredClone", () => { const s = structuredClone({ d: new Date(1), u: undefined, n: [1, , 2], e: new RangeError("x", { cause: 1 }) }); return [s.d.getTime(), "u" in s, 1 in s.n, s.e.name, s.e.cause]; }, [1, true, false, "RangeError", 1]],
