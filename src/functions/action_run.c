@@ -282,7 +282,7 @@ tell_rest(struct act *x)
 	x->state->may_leave = false;
 	action_tell_lines(x->state);
 	x->state->lines = NULL;
-	x->r->told = !x->g.native;
+	x->r->told = !x->g.native && x->w->f->services.on_progress;
 }
 
 struct fn_result *

@@ -244,13 +244,15 @@ take_refused(struct core *c)
 	vec_clear(&refused);
 }
 
-/* True if there may be more. */
+/* What came through the gate, and finished jobs.  A job's thread may have posted before it was
+ * done: that comes first.  True if there may be more. */
 static bool
 take_done(struct core *c)
 {
 	void  *items[DONE_AT_ONCE];
 	size_t n = queue_pop(c->done, items, DONE_AT_ONCE, 0);
 
+	run_gate(c);
 	for (size_t i = 0; i < n; i++)
 		runner_job_done(c->runner, items[i]);
 	take_refused(c);
@@ -426,7 +428,6 @@ core_turn(void *arg)
 	bool         more;
 
 	run_posts(c);
-	run_gate(c);
 	more = take_done(c);
 	if (atomic_exchange(&c->commits, false)) {
 		runner_commits(c->runner);
