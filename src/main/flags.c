@@ -14,6 +14,7 @@ enum flag_id {
 	FLAG_SITE_PORT,
 	FLAG_ORIGIN,
 	FLAG_SITE,
+	FLAG_HTTP_PROXY,
 	FLAG_NAME,
 	FLAG_SECRET,
 	FLAG_LOCAL_STORAGE,
@@ -54,7 +55,7 @@ static const struct flag {
 	{ "index-retention", 0, true, FLAG_INDEX_RETENTION },
 	{ "document-retention", 0, true, FLAG_DOCUMENT_RETENTION },
 	{ "cache-bytes", 0, true, FLAG_CACHE },
-	{ "convex-http-proxy", 0, true, FLAG_IGNORED },
+	{ "convex-http-proxy", 0, true, FLAG_HTTP_PROXY },
 	{ "do-not-require-ssl", 0, false, FLAG_IGNORED },
 	{ "disable-beacon", 0, false, FLAG_IGNORED },
 	{ "beacon-tag", 0, true, FLAG_IGNORED },
@@ -87,6 +88,7 @@ flags_help(void)
 "      --site-proxy-port PORT   HTTP actions [3211]\n"
 "      --convex-origin URL      public URL of the API port [http://127.0.0.1:PORT]\n"
 "      --convex-site URL        public URL of the site port [http://127.0.0.1:SITE PORT]\n"
+"      --convex-http-proxy URL  proxy for fetch() of actions\n"
 "      --instance-name NAME     name inside admin keys [carnitas]\n"
 "      --instance-secret SECRET 64 hexadecimal characters; required to serve\n"
 "      --local-storage FOLDER   files and caches [convex_local_storage]\n"
@@ -110,8 +112,9 @@ flags_help(void)
 "      --help                   print this\n"
 "\n"
 "Accepted and ignored: --beacon-tag, --beacon-fields, --disable-beacon, --sentry-identifier,\n"
-"--local-log-sink, --convex-http-proxy, --do-not-require-ssl, --control-plane-url,\n"
-"--control-plane-access-token.\n";
+"--local-log-sink, --do-not-require-ssl, --control-plane-url, --control-plane-access-token.\n"
+"\n"
+"Variables: ACTION_TIMEOUT_SECONDS [600], RUST_LOG=debug for more log lines.\n";
 }
 
 static status
@@ -202,6 +205,8 @@ apply(struct flags *f, const struct flag *flag, const char *value, struct err *e
 		return parse_origin(flag->name, value, &f->origin, e);
 	case FLAG_SITE:
 		return parse_origin(flag->name, value, &f->site_origin, e);
+	case FLAG_HTTP_PROXY:
+		return parse_origin(flag->name, value, &f->http_proxy, e);
 	case FLAG_NAME:
 		f->instance_name = value;
 		break;
@@ -375,6 +380,8 @@ flags_parse(int argc, char **argv, struct flags *ret, struct err *e)
 		f.origin = NULL;
 	if (f.site_origin && !f.site_origin[0])
 		f.site_origin = NULL;
+	if (f.http_proxy && !f.http_proxy[0])
+		f.http_proxy = NULL;
 	*ret = f;
 	return ST_OK;
 }

@@ -27,6 +27,7 @@ struct flags {
 	const char *interface;
 	int         port, site_port;
 	const char *origin, *site_origin; /* NULL: from interface and port */
+	const char *http_proxy;           /* of fetch(); NULL: none */
 	const char *instance_name;
 	const char *instance_secret;      /* NULL: none given */
 	const char *local_storage;

@@ -270,7 +270,7 @@ isolate_open(struct server *s, size_t burst)
 static void
 make_actions(struct server *s)
 {
-	s->fetch = fetch_new(&(struct fetch_opts){ .proxy = NULL });
+	s->fetch = fetch_new(&(struct fetch_opts){ .proxy = s->flags->http_proxy });
 	functions_set_services(s->functions, &(struct action_services){
 	    .gate = core_gate(s->core),
 	    .runner = s->runner,

@@ -136,3 +136,26 @@ test("not in queries", async () => {
   const timer = await server.post("/api/query", { path: "f:inQuery", args: { what: "timer" }, format: "json" });
   assert.match(timer.json.errorMessage, /Can't use setTimeout in queries and mutations/);
 });
+
+// --convex-http-proxy (spec 04 section 7): everything goes through it, and what it refuses with 407 is forbidden.
+test("through a proxy", async () => {
+  const seen = [];
+  const proxy = createServer((req, res) => {
+    seen.push(req.url);
+    if (req.url.includes("forbidden")) return res.writeHead(407).end();
+    res.end("by proxy");
+  });
+  await new Promise((done) => proxy.listen(0, "127.0.0.1", done));
+  const behind = await new Server({ name: "behind", extra: ["--convex-http-proxy", `http://127.0.0.1:${proxy.address().port}`] }).start();
+  try {
+    await app.deploy(behind);
+    const client = new ConvexHttpClient(behind.url, { logger: false });
+    assert.equal((await client.action(anyApi.f.get, { url: "http://elsewhere.example/a" })).text, "by proxy");
+    const refused = await behind.post("/api/action", { path: "f:get", args: { url: "http://elsewhere.example/forbidden" }, format: "json" });
+    assert.match(refused.json.errorMessage, /Request to http:\/\/elsewhere\.example\/forbidden forbidden/);
+    assert.deepEqual(seen, ["http://elsewhere.example/a", "http://elsewhere.example/forbidden"]);
+  } finally {
+    proxy.close();
+    await behind.remove();
+  }
+});

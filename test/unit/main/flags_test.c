@@ -81,7 +81,7 @@ TEST(options)
 		"--convex-origin http://a --convex-site https://b/http --instance-name=n "
 		"--local-storage=l "
 		"-d sqlite --do-not-require-ssl --disable-beacon --redact-logs-to-client --banner "
-		"--convex-http-proxy p --local-log-sink s --workers 3 -- -file",
+		"--convex-http-proxy http://p --local-log-sink s --workers 3 -- -file",
 		&f, &e),
 	    ST_OK);
 	CHECK_STRZ(str_z(f.interface), "127.0.0.1");
@@ -89,6 +89,7 @@ TEST(options)
 	CHECK_EQ(f.site_port, 2);
 	CHECK_STRZ(str_z(f.origin), "http://a");
 	CHECK_STRZ(str_z(f.site_origin), "https://b/http");
+	CHECK_STRZ(str_z(f.http_proxy), "http://p");
 	CHECK_STRZ(str_z(f.db_path), "-file");
 	CHECK(f.redact && f.banner);
 	CHECK_EQ(f.workers, 3);
