@@ -80,8 +80,25 @@ child_start(const struct child_opts *o, pid_t *ret, struct err *e)
 	}
 	if (o->nice)
 		(void)setpriority(PRIO_PROCESS, (id_t)pid, o->nice);
+	(void)prlimit(pid, RLIMIT_CORE, &(struct rlimit){ 0, 0 }, NULL);
 	*ret = pid;
 	return ST_OK;
+}
+
+void
+child_limit_cpu(pid_t pid, uint64_t seconds)
+{
+	struct timespec used = { 0 };
+	struct rlimit r;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0 ||
+	    prlimit(pid, RLIMIT_CPU, NULL, &r) != 0)
+		return; /* it is gone */
+	r.rlim_cur = (rlim_t)used.tv_sec + seconds + 1;
+	if (r.rlim_cur > r.rlim_max)
+		r.rlim_cur = r.rlim_max;
+	(void)prlimit(pid, RLIMIT_CPU, &r, NULL);
 }
 
 /* A program may close its output long before it ends. */

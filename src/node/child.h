@@ -23,8 +23,11 @@ struct child_opts {
 	int                nice;
 };
 
-/* INTERNAL if it cannot be started. */
+/* INTERNAL if it cannot be started.  It leaves no core. */
 NODISCARD status child_start(const struct child_opts *o, pid_t *ret, struct err *e);
+/* The system ends it once it has used `seconds` of CPU from now on: when we are killed there is
+ * nobody else to end a program that computes for ever. */
+void child_limit_cpu(pid_t pid, uint64_t seconds);
 /* Its whole group, at once; waits until it is gone. */
 void child_end(pid_t pid);
 

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "base/vec.h"
+#include "node/child.h"
 #include "node/executor_int.h"
 #include "runtime/metrics.h"
 #include "value/vjson.h"
@@ -411,6 +412,8 @@ attempt(struct run *run, const struct node_env *env, status *ret_st, struct err 
 	*ret_st = process_acquire(run->x, run->r->package, env, &p, e);
 	if (*ret_st != ST_OK)
 		return RUN_LOST;
+	/* Runs of others, and threads beside JavaScript's, use CPU as well. */
+	child_limit_cpu(p->pid, run->timeout_ns / 1000000000u * 4 + 60);
 	run->hello_ns = os_mono_ns(run->x->os) + NODE_HELLO_NS;
 	if (link_open(&run->link, p)) {
 		end = serve(run);

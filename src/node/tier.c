@@ -14,11 +14,14 @@
 
 #include "base/log.h"
 #include "isolate/remote.h"
+#include "node/child.h"
 #include "node/nframe.h"
 #include "node/tier_int.h"
 #include "runtime/metrics.h"
 
 #define NS_PER_MS  1000000u
+#define NS_PER_S   1000000000u
+#define GRACE_S    2 /* of CPU, in which a run past its time is ended here */
 #define LOOK_MS    10  /* between looks at a run's CPU time and memory */
 #define MEMORY_MAX ((uint64_t)192 << 20) /* that a run may add to its process: heap and buffers */
 #define WALL_NS    ((uint64_t)120000000000) /* a run that neither computes nor asks is stuck */
@@ -183,6 +186,7 @@ tier_run(struct tier *t, const struct tier_run *run, struct run_result *ret, str
 	}
 	buf_init(&g.header, BUF_MAX_DEFAULT);
 	buf_init(&g.bytes, BUF_MAX_DEFAULT);
+	child_limit_cpu(g.p->pid, remote_time_ns(g.r) / NS_PER_S + GRACE_S);
 	g.cpu_start_ns = cpu_ns(g.p);
 	g.memory_start = memory_of(g.p);
 	g.heard_ns = os_mono_ns(os_real());

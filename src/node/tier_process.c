@@ -152,8 +152,6 @@ spawn(struct tier *t, int link, pid_t *ret, struct err *e)
 	    .link = link, .output = quiet, .nice = NICE }, ret, e);
 	buf_clear(&main);
 	(void)close(quiet);
-	if (st == ST_OK) /* what runs out of memory aborts: that leaves no core */
-		(void)prlimit(*ret, RLIMIT_CORE, &(struct rlimit){ 0, 0 }, NULL);
 	return st;
 }
 

@@ -2,6 +2,7 @@
 // clock, the log and the metrics.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import bcrypt from "bcryptjs";
 import { ConvexHttpClient } from "convex/browser";
@@ -115,6 +116,15 @@ function spin(rounds) {
   let x = 1;
   for (let i = 0; i < rounds * 1000; i++) x = (Math.imul(x, 1103515245) + 12345) & 0x7fffffff;
   return x;
+}
+
+function stat(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").map(Number);
+    return { parent: fields[1], cpuMs: (fields[11] + fields[12]) * 10 };
+  } catch {
+    return {}; // it is gone
+  }
 }
 
 async function metric(server, name) {
@@ -236,6 +246,24 @@ describe("heavy functions", () => {
     const results = await Promise.all(Array.from({ length: 12 }, (_, i) => client.query(api.heavy.compute, { rounds: 30000 + i })));
     assert.deepEqual(results, Array.from({ length: 12 }, (_, i) => spin(30000 + i)));
   });
+});
+
+test("a server that was killed leaves nothing behind that computes", async () => {
+  const server = await new Server().start();
+  const app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy });
+  try {
+    await app.deploy(server);
+    const lost = new ConvexHttpClient(server.url).query(api.heavy.forever, {}).catch(() => {});
+    const children = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && stat(pid).parent === server.child.pid);
+    const [engine] = await until(() => children().length > 0 && children(), "V8 to be asked");
+    await until(() => stat(engine).cpuMs > 600, "V8 to be computing");
+    await server.kill();
+    await lost;
+    await until(() => !existsSync(`/proc/${engine}`), "the process to end by itself");
+  } finally {
+    await server.remove();
+    app.remove();
+  }
 });
 
 describe("heavy functions without Node.js", () => {
