@@ -7,6 +7,7 @@
  * Thread: the transaction's.  Memory: its arena.
  */
 #include "database/query_int.h"
+#include "os/os.h"
 
 #define HINT_DEFAULT 100
 
@@ -227,6 +228,15 @@ survives(struct query *q, const struct doc *d, bool *ret, struct err *e)
 	return ST_OK;
 }
 
+/* Rows may be many, and filters long. */
+static status
+check_cpu(const struct query *q, struct err *e)
+{
+	if (q->t->cpu_end_ns && os_thread_cpu_ns() > q->t->cpu_end_ns)
+		return err_set(e, ST_OPERATIONAL, TXN_SLOW, "the query takes too long");
+	return ST_OK;
+}
+
 status
 query_step(struct query *q, const struct query_observer *o, struct doc **ret, struct err *e)
 {
@@ -235,6 +245,7 @@ query_step(struct query *q, const struct query_observer *o, struct doc **ret, st
 		struct doc *d;
 		bool        keep;
 
+		TRY(check_cpu(q, e));
 		if (limit_reached(q))
 			return finish(q, e);
 		if (o && !o->more(o->arg))

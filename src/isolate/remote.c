@@ -347,6 +347,10 @@ take_why_unloaded(struct remote *r, const struct json *h, str bytes, struct buf 
 static enum remote_step
 answer_error(struct remote *r, const struct err *e, struct buf *ret_header)
 {
+	if (e->st == ST_OPERATIONAL && str_eq(e->code, S(TXN_SLOW))) {
+		remote_fail_time(r);
+		return REMOTE_BROKEN;
+	}
 	if (!status_deterministic(e->st))
 		return end_with(r, e);
 	buf_addz(ret_header, "{\"message\":");
@@ -663,6 +667,9 @@ remote_begin(struct isolate *iso, const struct run_request *req, struct run_resu
 	image_import_settings(r->en.im, &r->import);
 	run_seed(&r->execute, req->seed);
 	r->execute.now_ms = (double)(req->now_ns / 1000000);
+	if (req->txn) /* nothing interrupts us, as the watchdog does in the isolate */
+		r->cpu_limit_before = txn_limit_cpu(
+		    req->txn, os_thread_cpu_ns() + iso->opts.user_time_ns);
 	*out = r;
 	return ST_OK;
 }
@@ -674,6 +681,8 @@ remote_end(struct remote *r, struct err *e)
 	    r->execute.fatal.st != ST_OK ? &r->execute.fatal : &r->import.fatal;
 	status st = fatal->st == ST_OK ? ST_OK : err_copy(e, fatal);
 
+	if (r->req->txn)
+		(void)txn_limit_cpu(r->req->txn, r->cpu_limit_before);
 	if (is_action(r))
 		action_finish(&r->action);
 	tear_down(r);

@@ -358,6 +358,7 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 		 .cpu_limit_ns = en->iso->opts.user_time_ns,
 		 .leave_after_ns = req->leave_after_ns };
 	struct call c = { .en = en, .req = req, .ret = ret };
+	uint64_t    limit = txn_limit_cpu(req->txn, 0); /* the watchdog is enough */
 	enum jump   why;
 
 	run_seed(&r, req->seed);
@@ -370,6 +371,7 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 		fail_text(&c, run_broken(en, why));
 	ret->left = r.left;
 	ret->user_ns = os_thread_cpu_ns() - r.cpu_start_ns - r.cpu_paused_ns;
+	(void)txn_limit_cpu(req->txn, limit);
 	engine_leave(en, NULL);
 	image_give(en, why != JUMP_ABORT || heap_oom(en->heap));
 	return r.fatal.st == ST_OK ? ST_OK : err_copy(e, &r.fatal);
