@@ -8,7 +8,10 @@
 #include <math.h>
 
 #include "database/range_int.h"
+#include "os/os.h"
 #include "value/vjson.h"
+
+#define STEPS_BETWEEN_LOOKS 4096u /* at the clock: some tens of microseconds */
 
 static const struct {
 	const char  *name;
@@ -266,7 +269,7 @@ compare(enum expr_op op, struct val l, struct val r)
 
 /* Left to right, as far as needed. */
 static status
-junction(const struct expr *x, struct val doc, struct arena *a, struct val *ret, struct err *e)
+junction(const struct expr *x, struct val doc, struct expr_run *run, struct val *ret, struct err *e)
 {
 	bool stop = x->op == EXPR_OR;
 
@@ -274,8 +277,8 @@ junction(const struct expr *x, struct val doc, struct arena *a, struct val *ret,
 		struct val v;
 		bool       b;
 
-		TRY(expr_eval(x->args[i], doc, a, &v, e));
-		TRY(expr_bool(v, a, &b, e));
+		TRY(expr_eval(x->args[i], doc, run, &v, e));
+		TRY(expr_bool(v, run->arena, &b, e));
 		if (b == stop) {
 			*ret = b ? val_true : val_false;
 			return ST_OK;
@@ -286,35 +289,49 @@ junction(const struct expr *x, struct val doc, struct arena *a, struct val *ret,
 }
 
 static status
-unary(const struct expr *x, struct val doc, struct arena *a, struct val *ret, struct err *e)
+unary(const struct expr *x, struct val doc, struct expr_run *run, struct val *ret, struct err *e)
 {
 	struct val v;
 	bool       b;
 
-	TRY(expr_eval(x->args[0], doc, a, &v, e));
+	TRY(expr_eval(x->args[0], doc, run, &v, e));
 	if (x->op == EXPR_NEG)
-		return negate(v, a, ret, e);
-	TRY(expr_bool(v, a, &b, e));
+		return negate(v, run->arena, ret, e);
+	TRY(expr_bool(v, run->arena, &b, e));
 	*ret = b ? val_false : val_true;
 	return ST_OK;
 }
 
 static status
-binary(const struct expr *x, struct val doc, struct arena *a, struct val *ret, struct err *e)
+binary(const struct expr *x, struct val doc, struct expr_run *run, struct val *ret, struct err *e)
 {
 	struct val l, r;
 
-	TRY(expr_eval(x->args[0], doc, a, &l, e));
-	TRY(expr_eval(x->args[1], doc, a, &r, e));
+	TRY(expr_eval(x->args[0], doc, run, &l, e));
+	TRY(expr_eval(x->args[1], doc, run, &r, e));
 	if (x->op >= EXPR_ADD)
-		return arithmetic(x->op, l, r, a, ret, e);
+		return arithmetic(x->op, l, r, run->arena, ret, e);
 	*ret = compare(x->op, l, r) ? val_true : val_false;
 	return ST_OK;
 }
 
 status
-expr_eval(const struct expr *x, struct val doc, struct arena *a, struct val *ret, struct err *e)
+expr_spend(struct expr_run *run, unsigned steps, struct err *e)
 {
+	run->steps += steps;
+	if (run->steps < STEPS_BETWEEN_LOOKS)
+		return ST_OK;
+	run->steps = 0;
+	if (*run->cpu_end_ns && os_thread_cpu_ns() > *run->cpu_end_ns)
+		return err_set(e, ST_OPERATIONAL, TXN_SLOW, "the query takes too long");
+	return ST_OK;
+}
+
+status
+expr_eval(
+    const struct expr *x, struct val doc, struct expr_run *run, struct val *ret, struct err *e)
+{
+	TRY(expr_spend(run, 1, e));
 	switch (x->op) {
 	case EXPR_FIELD:
 		*ret = val_path(doc, x->field);
@@ -324,11 +341,11 @@ expr_eval(const struct expr *x, struct val doc, struct arena *a, struct val *ret
 		return ST_OK;
 	case EXPR_AND:
 	case EXPR_OR:
-		return junction(x, doc, a, ret, e);
+		return junction(x, doc, run, ret, e);
 	case EXPR_NEG:
 	case EXPR_NOT:
-		return unary(x, doc, a, ret, e);
+		return unary(x, doc, run, ret, e);
 	default:
-		return binary(x, doc, a, ret, e);
+		return binary(x, doc, run, ret, e);
 	}
 }

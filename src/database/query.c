@@ -7,7 +7,8 @@
  * Thread: the transaction's.  Memory: its arena.
  */
 #include "database/query_int.h"
-#include "os/os.h"
+
+#define ROW_STEPS 64 /* what a row costs, in operators of a filter */
 
 #define HINT_DEFAULT 100
 
@@ -123,6 +124,7 @@ query_open(struct txn *t, const struct query_spec *spec, struct query **ret, str
 	q->spec = spec;
 	q->desc = spec->desc;
 	q->npm = t->npm;
+	q->run = (struct expr_run){ t->arena, &t->cpu_end_ns, 0 };
 	TRY(compile(q, e));
 	if (spec->nops)
 		q->left = ARENA_ARRAY(t->arena, uint64_t, spec->nops);
@@ -222,18 +224,9 @@ survives(struct query *q, const struct doc *d, bool *ret, struct err *e)
 			q->left[i]--;
 			continue;
 		}
-		TRY(expr_eval(q->spec->ops[i].filter, doc_val(d), q->t->arena, &v, e));
+		TRY(expr_eval(q->spec->ops[i].filter, doc_val(d), &q->run, &v, e));
 		TRY(expr_bool(v, q->t->arena, ret, e));
 	}
-	return ST_OK;
-}
-
-/* Rows may be many, and filters long. */
-static status
-check_cpu(const struct query *q, struct err *e)
-{
-	if (q->t->cpu_end_ns && os_thread_cpu_ns() > q->t->cpu_end_ns)
-		return err_set(e, ST_OPERATIONAL, TXN_SLOW, "the query takes too long");
 	return ST_OK;
 }
 
@@ -245,7 +238,7 @@ query_step(struct query *q, const struct query_observer *o, struct doc **ret, st
 		struct doc *d;
 		bool        keep;
 
-		TRY(check_cpu(q, e));
+		TRY(expr_spend(&q->run, ROW_STEPS, e));
 		if (limit_reached(q))
 			return finish(q, e);
 		if (o && !o->more(o->arg))

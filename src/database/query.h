@@ -58,9 +58,18 @@ NODISCARD status query_spec_parse(struct arena *a, const struct json *j, const c
 /* One filter expression. */
 NODISCARD status expr_parse(struct arena *a, const struct json *j, const struct expr **ret,
     struct err *e);
-/* Evaluates to a value in `a`: EvalError texts of section 6.4. */
-NODISCARD status expr_eval(const struct expr *x, struct val doc, struct arena *a, struct val *ret,
-    struct err *e);
+/* Evaluating many expressions: it ends with OPERATIONAL TXN_SLOW once the thread has used
+ * *cpu_end_ns of CPU; 0: never. */
+struct expr_run {
+	struct arena   *arena; /* of values that are made */
+	const uint64_t *cpu_end_ns;
+	unsigned        steps; /* since the last look at the clock */
+};
+/* Evaluates to a value: EvalError texts of section 6.4. */
+NODISCARD status expr_eval(const struct expr *x, struct val doc, struct expr_run *run,
+    struct val *ret, struct err *e);
+/* As much was done as evaluating so many operators. */
+NODISCARD status expr_spend(struct expr_run *run, unsigned steps, struct err *e);
 
 struct query;
 

@@ -26,6 +26,7 @@ struct query {
 	bool                     dirty;   /* read something that is not recorded yet */
 	str                      last;    /* key of the last row pulled; p == NULL: none */
 	uint64_t                *left;    /* by operator: rows that a limit still lets through */
+	struct expr_run          run;
 };
 
 /* How page.c looks over a query's shoulder. */

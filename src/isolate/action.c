@@ -260,6 +260,7 @@ isolate_action_take(struct isolate *iso, const struct run_request *req, struct e
     str *ret_error, struct err *e)
 {
 	TRY(image_get(iso, req, ret, ret_error, e));
+	(void)txn_limit_cpu(req->txn, 0); /* the import's is over */
 	/* Later it may have begun something, and could not leave any more. */
 	if (*ret && (*ret)->im->names_wasm && req->leave_after_ns) {
 		image_give(*ret, true);

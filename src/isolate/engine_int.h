@@ -173,6 +173,8 @@ str  run_ended_by(struct engine *en);
 str  run_broken(struct engine *en, enum jump why);
 /* Ends the run because it is better off elsewhere; leave_after_ns must be set. */
 void run_leave(struct run *r);
+/* Ends the run because of its time; it leaves, if it may. */
+void run_out_of_time(struct run *r);
 void run_stay(struct run *r); /* it cannot begin anew elsewhere any more */
 /* The texts of section 5.1, with this isolate's limits. */
 str  limits_time_text(struct arena *a, const struct isolate *iso);

@@ -121,7 +121,10 @@ set_alarm(const struct run *r)
 
 	if (r->leave_after_ns && r->leave_after_ns < after)
 		after = r->leave_after_ns;
-	watch_due(&watch, r->cpu_start_ns + r->cpu_paused_ns + after + CUT_AFTER_NS);
+	after += r->cpu_start_ns + r->cpu_paused_ns;
+	watch_due(&watch, after + CUT_AFTER_NS);
+	if (r->txn)
+		(void)txn_limit_cpu(r->txn, after);
 }
 
 void
@@ -141,8 +144,8 @@ run_stay(struct run *r)
 }
 
 /* Leaving beats the timeout: whoever asked for it runs the function again elsewhere. */
-static void
-end_for_time(struct run *r)
+void
+run_out_of_time(struct run *r)
 {
 	if (wants_to_leave(r, run_cpu_ns(r)))
 		r->left = true;
@@ -173,7 +176,7 @@ on_interrupt(JSRuntime *rt, void *opaque)
 	if (heap_oom(en->heap))
 		end_for_memory(en);
 	else if (run_is_over(en) || action_is_over(r))
-		end_for_time(r);
+		run_out_of_time(r);
 	return r->terminated;
 }
 
@@ -216,7 +219,7 @@ run_broken(struct engine *en, enum jump why)
 	if (heap_oom(en->heap))
 		end_for_memory(en);
 	else if (why == JUMP_TIME)
-		end_for_time(en->run);
+		run_out_of_time(en->run);
 	else
 		end_run(en->run, S("JavaScript execution failed inside the engine"));
 	return en->run->uncatchable;

@@ -358,7 +358,6 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 		 .cpu_limit_ns = en->iso->opts.user_time_ns,
 		 .leave_after_ns = req->leave_after_ns };
 	struct call c = { .en = en, .req = req, .ret = ret };
-	uint64_t    limit = txn_limit_cpu(req->txn, 0); /* the watchdog is enough */
 	enum jump   why;
 
 	run_seed(&r, req->seed);
@@ -371,7 +370,6 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 		fail_text(&c, run_broken(en, why));
 	ret->left = r.left;
 	ret->user_ns = os_thread_cpu_ns() - r.cpu_start_ns - r.cpu_paused_ns;
-	(void)txn_limit_cpu(req->txn, limit);
 	engine_leave(en, NULL);
 	image_give(en, why != JUMP_ABORT || heap_oom(en->heap));
 	return r.fatal.st == ST_OK ? ST_OK : err_copy(e, &r.fatal);
@@ -391,9 +389,8 @@ run_take_json(const struct run_request *req, struct run_result *ret, str text)
 	accept_text(&(struct call){ .req = req, .ret = ret }, text);
 }
 
-status
-isolate_run(struct isolate *iso, const struct run_request *req, struct run_result *ret,
-    struct err *e)
+static status
+run(struct isolate *iso, const struct run_request *req, struct run_result *ret, struct err *e)
 {
 	uint64_t       begun_ns = os_thread_cpu_ns();
 	struct engine *en;
@@ -415,4 +412,15 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 		return ST_OK;
 	}
 	return run_in(en, req, ret, e);
+}
+
+status
+isolate_run(struct isolate *iso, const struct run_request *req, struct run_result *ret,
+    struct err *e)
+{
+	uint64_t before = txn_limit_cpu(req->txn, 0); /* of whoever calls this one */
+	status   st = run(iso, req, ret, e);
+
+	(void)txn_limit_cpu(req->txn, before);
+	return st;
 }

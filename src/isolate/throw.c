@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "isolate/ctx_int.h"
+#include "isolate/engine_int.h"
 
 #define STRINGIFY_MAX 16384 /* UTF-16 units, as in the npm package */
 #define TEXT_MAX      ((size_t)8 << 20)
@@ -91,6 +92,10 @@ run_fail(struct engine *en, const struct err *e)
 	must(e->st != ST_OK);
 	if (!r || r->terminated)
 		return;
+	if (e->st == ST_OPERATIONAL && str_eq(e->code, S(TXN_SLOW))) {
+		run_out_of_time(r);
+		return;
+	}
 	r->fatal = err_in(r->arena);
 	r->fatal.st = e->st;
 	r->fatal.code = arena_str(r->arena, e->code);

@@ -37,7 +37,7 @@ struct going {
 	struct remote         *r;
 	const struct tier_run *run;
 	uint64_t               cpu_start_ns, memory_start, heard_ns, looked_ns;
-	uint64_t               our_start_ns; /* CPU of this thread, which does what the run asks for */
+	uint64_t               our_start_ns; /* CPU of this thread, which serves the run */
 	struct buf             header, bytes; /* of an answer */
 	bool                   good;          /* the process can have another run */
 };

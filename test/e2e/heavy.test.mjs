@@ -49,6 +49,11 @@ export const fails = mutation(async (ctx, { rounds }) => {
   spin(rounds);
   throw new Error("after all");
 });
+// A filter of 40 nodes that takes 2 ** 40 steps.
+export const shared = mutation(async (ctx) => {
+  await ctx.db.insert("notes", { text: "shared" });
+  return (await ctx.db.query("notes").filter((q) => { let e = q.eq(1, 1); for (let i = 0; i < 40; i++) e = q.and(e, e); return e; }).collect()).length;
+});
 export const forever = query(async () => { for (;;) {} });
 export const hash = action(async (ctx, { text }) => bcrypt.hash(text, 10));
 export const slowThenWrite = action(async (ctx, { text, rounds }) => {
@@ -189,6 +194,13 @@ describe("heavy functions", () => {
     assert.equal(await client.query(api.heavy.light, {}), 1);
   });
 
+  // 04 checklist 34
+  test("a filter that takes for ever", async () => {
+    const begun = performance.now();
+    await assert.rejects(client.mutation(api.heavy.shared, {}), /timed out \(maximum duration: 1s\)|out of memory|Invalid string length/);
+    assert.ok(performance.now() - begun < 5000);
+  });
+
   test("an action that hashes a password", async () => {
     for (let i = 0; i < 3; i++) {
       const hash = await client.action(api.heavy.hash, { text: "secret" });
@@ -290,6 +302,10 @@ describe("heavy functions without Node.js", () => {
     }
     await until(() => /there is no Node\.js/.test(server.output), "the line in the log");
     assert.equal(server.output.match(/there is no Node\.js/g).length, 1);
+  });
+
+  test("a filter that takes for ever ends in time", async () => {
+    await assert.rejects(client.mutation(api.heavy.shared, {}), /timed out \(maximum duration: 1s\)/);
   });
 
   test("a module that needs WebAssembly is refused with the reason", async () => {

@@ -303,6 +303,15 @@ TEST(operators_in_order)
 }
 
 static status
+eval_parsed(struct fix *f, const struct expr *x, struct val doc, struct val *ret)
+{
+	static const uint64_t for_ever = 0;
+	struct expr_run       run = { f->arena, &for_ever, 0 };
+
+	return expr_eval(x, doc, &run, ret, &f->err);
+}
+
+static status
 eval(struct fix *f, const char *text, struct val doc, struct val *ret)
 {
 	const struct expr *x;
@@ -310,7 +319,7 @@ eval(struct fix *f, const char *text, struct val doc, struct val *ret)
 
 	CHECK_EQ(json_parse(f->arena, arena_str(f->arena, str_z(text)), &j, &f->err), ST_OK);
 	CHECK_EQ(expr_parse(f->arena, j, &x, &f->err), ST_OK);
-	return expr_eval(x, doc, f->arena, ret, &f->err);
+	return eval_parsed(f, x, doc, ret);
 }
 
 #define MIN "{\"$literal\":{\"$integer\":\"AAAAAAAAAIA=\"}}"
@@ -639,8 +648,7 @@ expected(struct model *m, const struct query_spec *s, size_t index, struct doc *
 		struct val  keep = val_true;
 
 		if (s->nops && s->ops[0].filter)
-			CHECK_EQ(expr_eval(s->ops[0].filter, doc_val(d), m->f->arena, &keep, NULL),
-			    ST_OK);
+			CHECK_EQ(eval_parsed(m->f, s->ops[0].filter, doc_val(d), &keep), ST_OK);
 		if (val_bool(keep))
 			ret[k++] = d;
 	}
