@@ -121,7 +121,7 @@ static const char *const long_calls[] = {
 	"const a = Array.from({ length: 3e5 }, (_, i) => 'k' + i * 7919 % 999983); for (;;) "
 	"a.toSorted()",
 	"let o = {}; for (let i = 0; i < 300; i++) o = { o, a: [i] }; for (;;) structuredClone(o)",
-	"for (;;) structuredClone(new Uint8Array(1e6))",
+	"for (;;) structuredClone(new Uint8Array(1e7))",
 	"const o = Array(1e5).fill({ a: 1 }); for (;;) structuredClone(o)",
 	"const p = Array(1e5).fill(Promise.resolve(1)); for (;;) Promise.all(p)",
 	"Array.from({ length: 1e9 })",
