@@ -322,7 +322,7 @@ expr_spend(struct expr_run *run, unsigned steps, struct err *e)
 	if (run->steps < STEPS_BETWEEN_LOOKS)
 		return ST_OK;
 	run->steps = 0;
-	if (*run->cpu_end_ns && os_thread_cpu_ns() > *run->cpu_end_ns)
+	if (*run->deadline_ns && os_mono_ns(run->os) > *run->deadline_ns)
 		return err_set(e, ST_OPERATIONAL, TXN_SLOW, "the query takes too long");
 	return ST_OK;
 }

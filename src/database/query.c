@@ -124,7 +124,7 @@ query_open(struct txn *t, const struct query_spec *spec, struct query **ret, str
 	q->spec = spec;
 	q->desc = spec->desc;
 	q->npm = t->npm;
-	q->run = (struct expr_run){ t->arena, &t->cpu_end_ns, 0 };
+	q->run = (struct expr_run){ t->arena, &t->deadline_ns, db_os(t->db), 0 };
 	TRY(compile(q, e));
 	if (spec->nops)
 		q->left = ARENA_ARRAY(t->arena, uint64_t, spec->nops);
@@ -275,4 +275,17 @@ query_close(struct query *q)
 		tscan_close(&q->scan);
 	q->started = false;
 	list_remove(q);
+}
+
+struct query *
+query_newest(const struct txn *t)
+{
+	return t->queries;
+}
+
+void
+query_close_since(struct txn *t, const struct query *newest)
+{
+	while (t->queries && t->queries != newest)
+		query_close(t->queries);
 }

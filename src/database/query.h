@@ -58,12 +58,13 @@ NODISCARD status query_spec_parse(struct arena *a, const struct json *j, const c
 /* One filter expression. */
 NODISCARD status expr_parse(struct arena *a, const struct json *j, const struct expr **ret,
     struct err *e);
-/* Evaluating many expressions: it ends with OPERATIONAL TXN_SLOW once the thread has used
- * *cpu_end_ns of CPU; 0: never. */
+/* Evaluating many expressions: it ends with OPERATIONAL TXN_SLOW when the monotonic clock has
+ * passed *deadline_ns; 0: never. */
 struct expr_run {
-	struct arena   *arena; /* of values that are made */
-	const uint64_t *cpu_end_ns;
-	unsigned        steps; /* since the last look at the clock */
+	struct arena    *arena; /* of values that are made */
+	const uint64_t  *deadline_ns;
+	const struct os *os;    /* whose clock it is */
+	unsigned         steps; /* since the last look at the clock */
 };
 /* Evaluates to a value: EvalError texts of section 6.4. */
 NODISCARD status expr_eval(const struct expr *x, struct val doc, struct expr_run *run,
@@ -79,6 +80,10 @@ NODISCARD status query_open(struct txn *t, const struct query_spec *spec, struct
 /* *ret NULL at the end.  Borrowed until txn_free(). */
 NODISCARD status query_next(struct query *q, struct doc **ret, struct err *e);
 void query_close(struct query *q); /* optional: the transaction closes what is open */
+/* For functions within functions, whose specs end before the transaction does: the newest query
+ * that is open (NULL: none), and the end of those that were opened after it. */
+struct query *query_newest(const struct txn *t);
+void          query_close_since(struct txn *t, const struct query *newest);
 
 struct page_opts {
 	str    cursor;     /* n == 0: from the beginning */

@@ -148,13 +148,10 @@ txn_set_npm(struct txn *t, enum npm_age age)
 	t->npm = age;
 }
 
-uint64_t
-txn_limit_cpu(struct txn *t, uint64_t thread_cpu_ns)
+void
+txn_deadline(struct txn *t, uint64_t mono_ns)
 {
-	uint64_t before = t->cpu_end_ns;
-
-	t->cpu_end_ns = thread_cpu_ns;
-	return before;
+	t->deadline_ns = mono_ns;
 }
 
 struct readlog *

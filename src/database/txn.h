@@ -64,10 +64,9 @@ const struct txn_limits *txn_limits(const struct txn *t);
 struct txn_limits txn_set_limits(struct txn *t, const struct txn_limits *l);
 /* For the operations that follow, until it is set again; a query keeps what it was opened with. */
 void             txn_set_npm(struct txn *t, enum npm_age age);
-/* Queries end with OPERATIONAL TXN_SLOW once this thread has used `thread_cpu_ns` of CPU; 0: never.
- * For callers that nothing else interrupts.  Returns what was set before. */
+/* Queries end with OPERATIONAL TXN_SLOW when the monotonic clock has passed `mono_ns`; 0: never. */
 #define TXN_SLOW "QueryTooSlow"
-uint64_t         txn_limit_cpu(struct txn *t, uint64_t thread_cpu_ns);
+void             txn_deadline(struct txn *t, uint64_t mono_ns);
 struct readlog  *txn_reads(struct txn *t);
 bool             txn_has_writes(const struct txn *t);
 

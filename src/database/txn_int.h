@@ -101,7 +101,7 @@ struct txn {
 	struct txn_usage  usage;
 	struct txn_limits limits;
 	uint64_t          system_docs_written, system_bytes_written;
-	uint64_t          cpu_end_ns; /* of the thread; 0: none */
+	uint64_t          deadline_ns; /* monotonic; 0: none */
 	double            clock;      /* next _creationTime; 0: not started */
 	uint8_t           random[14 * 16];
 	size_t            random_left; /* ids still in `random` */

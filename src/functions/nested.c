@@ -12,8 +12,8 @@
 
 static status nested_call(void *arg, const struct nested_call *c, struct run_result *caller,
     struct val *ret, struct err *e);
-static status address_resolve(struct nest *n, const struct nested_call *c, str *ret_path,
-    struct err *e);
+static status address_resolve(struct nest *n, const struct nested_call *c, struct arena *a,
+    str *ret_path, struct err *e);
 
 static status
 nested_schedule(void *arg, const struct nested_call *c, double ts_seconds, str *ret_id,
@@ -22,7 +22,7 @@ nested_schedule(void *arg, const struct nested_call *c, double ts_seconds, str *
 	struct nest *n = arg;
 	str          path;
 
-	TRY(address_resolve(n, c, &path, e));
+	TRY(address_resolve(n, c, n->arena, &path, e));
 	return schedule_function(n->w, n->txn, n->call, path, c->args, ts_seconds,
 	    n->req->now_ns, ret_id, e);
 }
@@ -55,7 +55,7 @@ nested_handle(void *arg, const struct nested_call *c, str *ret, struct err *e)
 	struct nest *n = arg;
 	str          path;
 
-	TRY(address_resolve(n, c, &path, e));
+	TRY(address_resolve(n, c, n->arena, &path, e));
 	return handle_create(n->txn, path, n->arena, ret, e);
 }
 
@@ -154,16 +154,17 @@ kind_check(const struct nest *n, const struct nested_call *c, struct err *e)
 
 /* Spec 04 section 1.3: there are no components. */
 static status
-address_resolve(struct nest *n, const struct nested_call *c, str *ret_path, struct err *e)
+address_resolve(struct nest *n, const struct nested_call *c, struct arena *a, str *ret_path,
+    struct err *e)
 {
 	const str function = S("_reference/function/");
 
 	if (c->name.n)
-		return fn_path_parse(n->arena, c->name, ret_path, e);
+		return fn_path_parse(a, c->name, ret_path, e);
 	if (c->handle.n)
-		return handle_resolve(n->txn, c->handle, n->arena, ret_path, e);
+		return handle_resolve(n->txn, c->handle, a, ret_path, e);
 	if (str_starts(c->reference, function) &&
-	    fn_path_parse(n->arena, str_from(c->reference, function.n), ret_path, NULL) == ST_OK)
+	    fn_path_parse(a, str_from(c->reference, function.n), ret_path, NULL) == ST_OK)
 		return ST_OK;
 	return err_set(e, ST_BAD_REQUEST, "InvalidReference", "Couldn't resolve %.*s",
 	    STR_ARG(c->reference));
@@ -171,15 +172,15 @@ address_resolve(struct nest *n, const struct nested_call *c, str *ret_path, stru
 
 /* The argument array of one object. */
 static status
-args_wrap(struct nest *n, struct val object, struct val *ret, struct err *e)
+args_wrap(struct nest *n, const struct nested_call *c, struct val *ret, struct err *e)
 {
 	struct pack *p = &n->w->pack;
 
 	pack_reset(p);
 	pack_array(p);
-	pack_val(p, object);
+	pack_val(p, c->args);
 	pack_end(p);
-	return pack_done_in(p, n->arena, ret, e);
+	return pack_done_in(p, c->arena, ret, e);
 }
 
 /* Finds the callee and checks the arguments, with all visibility (code InvalidArgs). */
@@ -192,10 +193,10 @@ callee_prepare(struct nest *n, const struct nested_call *c, struct target *g, st
 	status        st;
 
 	TRY(kind_check(n, c, e));
-	TRY(address_resolve(n, c, &l.path, e));
+	TRY(address_resolve(n, c, c->arena, &l.path, e));
 	st = target_resolve(n->w, n->txn, &l, g, e);
 	if (st == ST_OK)
-		st = args_wrap(n, c->args, args, e);
+		st = args_wrap(n, c, args, e);
 	if (st == ST_OK)
 		st = args_check(g, n->txn, *args, e);
 	if (st == ST_BAD_REQUEST && e)
@@ -243,13 +244,13 @@ limits_for(struct txn *t, const struct json *j)
 
 /* One run of the callee at its own level. */
 static status
-callee_run(struct nest *n, struct txn *t, const struct target *g, struct val args,
-    struct run_result *ret, struct err *e)
+callee_run(struct nest *n, const struct nested_call *c, struct txn *t, const struct target *g,
+    struct val args, struct run_result *ret, struct err *e)
 {
 	struct nest        child;
 	struct run_request req = *n->req;
 
-	nest_init(&child, n->w, n->call, t, n->arena, n->depth + 1);
+	nest_init(&child, n->w, n->call, t, c->arena, n->depth + 1);
 	req.kind = g->kind;
 	req.module = g->module;
 	req.function = g->function;
@@ -257,7 +258,8 @@ callee_run(struct nest *n, struct txn *t, const struct target *g, struct val arg
 	req.txn = t;
 	req.host = &child.host;
 	req.journal = (str){ NULL, 0 };
-	req.arena = n->arena;
+	req.arena = c->arena;
+	req.system_left_ns = c->system_left_ns;
 	os_random(db_os(n->w->f->db), req.seed, sizeof req.seed);
 	return nest_run(&child, g, &req, ret, e);
 }
@@ -282,6 +284,7 @@ run_in_caller(struct nest *n, const struct nested_call *c, const struct target *
     struct run_result *ret, bool *ret_ran, struct err *e)
 {
 	struct txn_mark  *mark = g->kind == UDF_MUTATION ? txn_mark(n->txn) : NULL;
+	struct query     *newest = query_newest(n->txn);
 	struct txn_limits old;
 	status            st;
 
@@ -290,7 +293,8 @@ run_in_caller(struct nest *n, const struct nested_call *c, const struct target *
 
 		old = txn_set_limits(n->txn, &own);
 	}
-	st = callee_run(n, n->txn, g, args, ret, e);
+	st = callee_run(n, c, n->txn, g, args, ret, e);
+	query_close_since(n->txn, newest);
 	if (c->limits)
 		(void)txn_set_limits(n->txn, &old);
 	*ret_ran = st == ST_OK;
@@ -304,13 +308,13 @@ run_in_caller(struct nest *n, const struct nested_call *c, const struct target *
 }
 
 static status
-run_on_snapshot(struct nest *n, const struct target *g, struct val args, struct run_result *ret,
-    bool *ret_ran, struct err *e)
+run_on_snapshot(struct nest *n, const struct nested_call *c, const struct target *g,
+    struct val args, struct run_result *ret, bool *ret_ran, struct err *e)
 {
 	const struct txn_opts o = { .snapshot = snapshot_ref(txn_snapshot(n->txn)),
 		.component = txn_component(n->txn), .writer = g->path };
 	struct txn           *t = txn_begin(&o);
-	status                st = callee_run(n, t, g, args, ret, e);
+	status                st = callee_run(n, c, t, g, args, ret, e);
 
 	txn_free(t);
 	*ret_ran = st == ST_OK;
@@ -347,8 +351,8 @@ nested_call(void *arg, const struct nested_call *c, struct run_result *caller, s
 	status            st;
 
 	TRY(callee_prepare(n, c, &g, &args, e));
-	loglines_init(&res.logs, n->arena);
-	st = c->snapshot_query ? run_on_snapshot(n, &g, args, &res, &ran, e)
+	loglines_init(&res.logs, c->arena);
+	st = c->snapshot_query ? run_on_snapshot(n, c, &g, args, &res, &ran, e)
 			       : run_in_caller(n, c, &g, args, &res, &ran, e);
 	if (ran)
 		merge(caller, &res, g.path);

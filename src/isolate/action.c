@@ -260,7 +260,6 @@ isolate_action_take(struct isolate *iso, const struct run_request *req, struct e
     str *ret_error, struct err *e)
 {
 	TRY(image_get(iso, req, ret, ret_error, e));
-	(void)txn_limit_cpu(req->txn, 0); /* the import's is over */
 	/* Later it may have begun something, and could not leave any more. */
 	if (*ret && (*ret)->im->names_wasm && req->leave_after_ns) {
 		image_give(*ret, true);
@@ -299,7 +298,7 @@ isolate_action_run(struct engine *en, const struct run_request *req, struct run_
 	why = guard_call(en, req->kind == UDF_HTTP_ACTION ? http_main : action_main, &a);
 	if (why != JUMP_NONE)
 		fail_text(&a, run_broken(en, why));
-	ret->user_ns = os_thread_cpu_ns() - r.cpu_start_ns - r.cpu_paused_ns;
+	ret->user_ns = run_user_ns(&r);
 	engine_leave(en, NULL);
 	ret->left = r.left;
 	ret->last_op = a.next_id;

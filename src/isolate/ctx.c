@@ -12,7 +12,6 @@
  */
 #include "isolate/ctx_int.h"
 
-#define RUN_ARENA_MAX ((size_t)256 << 20) /* bytes: specs, ids, texts, parsed arguments */
 #define PACK_KEEP     ((size_t)1 << 20)   /* bytes of a packer between runs */
 
 bool

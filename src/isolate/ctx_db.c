@@ -69,7 +69,7 @@ get_document(JSContext *ctx, JSValueConst table, JSValueConst id, bool is_system
 	    !table_arg(ctx, table, "db.get", &table_name))
 		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	if (txn_get(r->txn, table_name, id_text, is_system, &d, &e) != ST_OK)
+	if (op_get(engine_of(ctx), table_name, id_text, is_system, &d, &e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	return d ? js_from_val(ctx, doc_val(d)) : JS_NULL;
 }
@@ -120,19 +120,15 @@ insert_document(JSContext *ctx, JSValueConst table, JSValueConst value)
 	    !js_to_val_arg(ctx, value, TO_VAL, "value", "db.insert", r->arena, &v))
 		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	if (txn_insert(r->txn, name, v, &id, &e) != ST_OK)
+	if (op_insert(engine_of(ctx), name, v, &id, &e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	return JS_NewStringLen(ctx, text, id_format(id, text));
 }
-
-typedef status txn_update(struct txn *t, str table, str id, struct val value, struct doc **ret,
-    struct err *e);
 
 static JSValue
 update_document(JSContext *ctx, JSValueConst table, JSValueConst id, JSValueConst value, bool patch)
 {
 	const char *method = patch ? "db.patch" : "db.replace";
-	txn_update *update = patch ? txn_patch : txn_replace;
 	struct run *r = ctx_run(ctx);
 	struct err  e;
 	struct val  v;
@@ -147,7 +143,8 @@ update_document(JSContext *ctx, JSValueConst table, JSValueConst id, JSValueCons
 	    !table_arg(ctx, table, method, &table_name))
 		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	if (update(r->txn, table_name, id_text, v, &d, &e) != ST_OK)
+	if (op_update(engine_of(ctx), patch ? txn_patch : txn_replace, table_name, id_text, v, &d,
+		&e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	return JS_UNDEFINED;
 }
@@ -165,7 +162,7 @@ delete_document(JSContext *ctx, JSValueConst table, JSValueConst id)
 	    !table_arg(ctx, table, "db.delete", &table_name))
 		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	if (txn_delete(r->txn, table_name, id_text, &old, &e) != ST_OK)
+	if (op_delete(engine_of(ctx), table_name, id_text, &old, &e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	return JS_UNDEFINED;
 }

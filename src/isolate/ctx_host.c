@@ -146,6 +146,7 @@ call_udf(JSContext *ctx, enum udf_kind kind, bool snapshot, int argc, JSValueCon
 	struct nested_call c = { .kind = kind, .snapshot_query = snapshot };
 	struct err         e;
 	struct val         ret;
+	JSValue            result;
 
 	if (!r)
 		return JS_EXCEPTION;
@@ -154,10 +155,13 @@ call_udf(JSContext *ctx, enum udf_kind kind, bool snapshot, int argc, JSValueCon
 	if (!function_args(ctx, js_arg(argc, argv, 1), "runUdf", &c.args) ||
 	    !function_address(ctx, js_arg(argc, argv, 0), &c))
 		return JS_EXCEPTION;
-	e = err_in(r->arena);
-	if (op_run_udf(engine_of(ctx), &c, &ret, &e) != ST_OK)
-		return ctx_throw_err(ctx, &e);
-	return js_from_val(ctx, ret);
+	c.arena = arena_new();
+	UNDO_ON_JUMP(undo_arena, c.arena);
+	e = err_in(c.arena);
+	result = op_run_udf(engine_of(ctx), &c, &ret, &e) == ST_OK ? js_from_val(ctx, ret) :
+								      ctx_throw_err(ctx, &e);
+	arena_free(c.arena);
+	return result;
 }
 
 /* options?.useStaleSnapshot: 1, 0, or -1 with an exception. */

@@ -16,6 +16,7 @@
 #include "value/pack.h"
 #include "value/vjson.h"
 
+#define RUN_ARENA_MAX ((size_t)256 << 20) /* bytes: specs, ids, texts, parsed arguments */
 #define PACKS_MAX 8 /* getters of a value that is being converted may convert others */
 
 /* Property names, interned in the image. */
@@ -151,8 +152,25 @@ JSValue ctx_provide_files(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 
 /* --- ops.c: operations below both faces --- */
 
+/* Those on documents are of txn.h and query.h, with their time as the run's system time: once that
+ * is used up they end with OPERATIONAL TXN_SLOW, which ends the run. */
+NODISCARD status op_get(struct engine *en, str table, str id, bool is_system, struct doc **ret,
+    struct err *e);
+NODISCARD status op_insert(struct engine *en, str table, struct val v, struct docid *ret,
+    struct err *e);
+typedef status op_update_fn(struct txn *t, str table, str id, struct val v, struct doc **ret,
+    struct err *e); /* txn_patch, txn_replace */
+NODISCARD status op_update(struct engine *en, op_update_fn *update, str table, str id,
+    struct val v, struct doc **ret, struct err *e);
+NODISCARD status op_delete(struct engine *en, str table, str id, struct doc **ret, struct err *e);
+NODISCARD status op_count(struct engine *en, str table, double *ret, struct err *e);
+NODISCARD status op_query_open(struct engine *en, const struct query_spec *spec,
+    struct query **ret, struct err *e);
+NODISCARD status op_query_next(struct engine *en, struct query *q, struct doc **ret,
+    struct err *e);
 NODISCARD status op_identity(struct engine *en, str *ret_json, struct err *e); /* p == NULL: null */
-NODISCARD status op_run_udf(struct engine *en, const struct nested_call *c, struct val *ret,
+/* The result is in c->arena, as is what an error says; it ends before the caller's budget. */
+NODISCARD status op_run_udf(struct engine *en, struct nested_call *c, struct val *ret,
     struct err *e);
 NODISCARD status op_schedule(struct engine *en, const struct nested_call *c, double ts_seconds,
     str *ret_id, struct err *e);

@@ -127,7 +127,7 @@ start_query(JSContext *ctx, struct cquery *cq)
 	if (cq->state != PREPARING)
 		return throw_closed(ctx, cq);
 	if (check_spec(r, cq, "queryStream", &e) != ST_OK ||
-	    query_open(r->txn, &cq->spec, &cq->q, &e) != ST_OK) {
+	    op_query_open(engine_of(ctx), &cq->spec, &cq->q, &e) != ST_OK) {
 		js_throw_err(ctx, &e);
 		return false;
 	}
@@ -250,7 +250,7 @@ read_one(JSContext *ctx, struct cquery *cq, bool *ret_done, JSValue *ret)
 	struct err  e = err_in(engine_of(ctx)->run->arena);
 	struct doc *d;
 
-	if (query_next(cq->q, &d, &e) != ST_OK) {
+	if (op_query_next(engine_of(ctx), cq->q, &d, &e) != ST_OK) {
 		ctx_throw_err(ctx, &e);
 		return false;
 	}

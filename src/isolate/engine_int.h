@@ -165,7 +165,12 @@ void run_refuse(const struct run_request *req, struct run_result *ret, const str
 /* The result that a helper of the npm package returned, as text. */
 void run_take_json(const struct run_request *req, struct run_result *ret, str text);
 
+/* Nanoseconds that the run's operations may take. */
+uint64_t run_system_limit(const struct isolate *iso, const struct run_request *req);
+
 /* --- limits.c --- */
+
+#define SYSTEM_TIME_TEXT "Your request timed out performing too many system operations."
 
 /* The text of what ended the run, if something did (p == NULL: nothing). */
 str  run_ended_by(struct engine *en);

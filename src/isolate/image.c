@@ -13,6 +13,7 @@
 #define HEAP_DEFAULT   ((size_t)64 << 20)
 #define IMAGES_DEFAULT 16
 #define USER_TIME_NS   ((uint64_t)1000000000)
+#define SYSTEM_TIME_NS ((uint64_t)15000000000)
 /* Modules are evaluated once for many runs here, and in every run of the full engine. */
 #define IMPORT_LEAVE_NS ((uint64_t)500000000)
 
@@ -42,6 +43,8 @@ isolate_new(const struct isolate_opts *opts)
 		o->images_burst = o->images_max;
 	if (o->user_time_ns == 0)
 		o->user_time_ns = USER_TIME_NS;
+	if (o->system_time_ns == 0)
+		o->system_time_ns = SYSTEM_TIME_NS;
 	o->cache_dir = arena_str(iso->arena, opts->cache_dir);
 	o->cloud_url = arena_str(iso->arena, opts->cloud_url);
 	o->site_url = arena_str(iso->arena, opts->site_url);

@@ -36,7 +36,8 @@ struct isolate_opts {
 	size_t   images_max;     /* 0: 16 */
 	size_t   images_burst;   /* idle ones that are kept until isolate_trim(); 0: images_max */
 	size_t   images_bytes;   /* of all idle ones while there are more than images_max */
-	uint64_t user_time_ns;   /* 0: 1 s of thread CPU per query or mutation */
+	uint64_t user_time_ns;   /* 0: 1 s of thread CPU in JavaScript per query or mutation */
+	uint64_t system_time_ns; /* 0: 15 s in the operations that they ask for */
 	str      cache_dir;      /* bytecode on disk; n == 0: in memory only.  Copied */
 	str      cloud_url;      /* CONVEX_CLOUD_URL; copied */
 	str      site_url;       /* CONVEX_SITE_URL; copied */
@@ -59,6 +60,8 @@ struct nested_call {
 	str           name, reference, handle; /* exactly one has n > 0 */
 	struct val    args;                    /* an object */
 	const struct json *limits;             /* transactionLimits or NULL */
+	struct arena *arena;                   /* runUdf: for the callee and its result */
+	uint64_t      system_left_ns;          /* runUdf: of the caller's budget */
 };
 
 /* An operation on stored files (spec 04 section 1.6, spec 05 section 1.2). */
@@ -85,8 +88,8 @@ struct run_result;
  * in the calling function; all others end it. */
 struct run_host {
 	void *arg;
-	/* Runs the callee inside the same transaction; its value in *ret, in the run's arena.  A
-	 * failed callee: BAD_REQUEST with its error text and err.data. */
+	/* Runs the callee inside the same transaction; its value in *ret, in the call's arena.  A
+	 * failed callee: BAD_REQUEST with its error text and err.data, there too. */
 	status (*nested)(void *arg, const struct nested_call *c, struct run_result *caller,
 	    struct val *ret, struct err *e);
 	status (*schedule)(void *arg, const struct nested_call *c, double ts_seconds, str *ret_id,
@@ -122,6 +125,7 @@ struct run_request {
 	bool          force_syscalls; /* invokeQuery/invokeMutation instead of _handler (tests) */
 	uint64_t      leave_after_ns; /* CPU after which it is better off elsewhere, as it is
 	                               * without memory; 0: never.  Imports have half a second */
+	uint64_t      system_left_ns; /* its caller's; 0: isolate_opts.system_time_ns */
 	str           instance_name;
 	str           client_ip, client_user_agent; /* p == NULL: unknown */
 	/* actions and HTTP actions */

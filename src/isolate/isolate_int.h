@@ -31,8 +31,11 @@ struct run {
 	struct err                fatal;   /* an error that ended the run: not OK if set */
 	bool                      terminated; /* no JavaScript may run any more */
 	str                       uncatchable; /* developer error that ended it; p == NULL: none */
-	uint64_t                  cpu_start_ns, cpu_limit_ns, cpu_paused_ns;
+	uint64_t                  cpu_start_ns, cpu_limit_ns;
+	uint64_t                  cpu_paused_ns; /* since cpu_start_ns, in the host's operations */
+	uint64_t                  cpu_before_ns; /* user time before cpu_start_ns */
 	uint64_t                  leave_after_ns; /* CPU; 0: never (run_request) */
+	uint64_t                  system_ns, system_limit_ns; /* wall time in those operations */
 	bool                      clock_paused;
 	bool                      left;       /* ended because of leave_after_ns */
 	uint64_t                  rng[4];
@@ -113,9 +116,11 @@ void engine_taint(struct engine *en);
 /* Resolved or rejected promise around an outcome: result is owned.  JS_EXCEPTION rejects with
  * the pending exception (unless it is uncatchable: then it propagates). */
 JSValue js_promise_of(JSContext *ctx, JSValue result);
-/* Time spent in the host does not count: wraps blocking work. */
+/* Wrap a call to another function: what that takes is not this run's time. */
 void run_pause_clock(struct run *r);
 void run_resume_clock(struct run *r);
+/* CPU time spent in JavaScript so far (spec 04 section 5.1: user time). */
+uint64_t run_user_ns(const struct run *r);
 /* Draws from the run's generator (spec 04 section 3.2); marks observed_rng. */
 double   run_random(struct engine *en);
 void     run_random_bytes(struct engine *en, uint8_t *ret, size_t n);

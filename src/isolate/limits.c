@@ -3,7 +3,8 @@
  * Host state of the engine (stack limit) is set at each entry, because a reset brings back
  * what it was at the seal.
  *
- * Time is the thread's CPU time.  The engine's interrupt handler ends a run that is past its limit
+ * User time is the thread's CPU time without what the host's operations took, whose time is system
+ * time (ops.c).  The engine's interrupt handler ends a run that is past its limit
  * by an exception that nothing catches; where the engine does not ask for too long, guard.c cuts
  * it off.
  *
@@ -89,10 +90,13 @@ end_for_memory(struct engine *en)
 	end_run(en->run, arena_fmt(en->run->arena, OOM_TEXT, en->iso->opts.heap_bytes >> 20));
 }
 
-static uint64_t
-run_cpu_ns(const struct run *r)
+uint64_t
+run_user_ns(const struct run *r)
 {
-	return os_thread_cpu_ns() - r->cpu_start_ns - r->cpu_paused_ns;
+	uint64_t cpu = os_thread_cpu_ns() - r->cpu_start_ns;
+
+	/* Operations are measured by another clock, which also counts while others compute. */
+	return r->cpu_before_ns + (cpu > r->cpu_paused_ns ? cpu - r->cpu_paused_ns : 0);
 }
 
 static bool
@@ -109,11 +113,12 @@ run_is_over(const struct engine *en)
 
 	if (!r || r->clock_paused)
 		return false;
-	used = run_cpu_ns(r);
+	used = run_user_ns(r);
 	return used > r->cpu_limit_ns || wants_to_leave(r, used);
 }
 
-/* The watchdog signals when this run is past its time and the engine has not noticed. */
+/* The watchdog signals when this run is past its time and the engine has not noticed.  It may be
+ * early, as it does not hear of operations. */
 static void
 set_alarm(const struct run *r)
 {
@@ -121,10 +126,9 @@ set_alarm(const struct run *r)
 
 	if (r->leave_after_ns && r->leave_after_ns < after)
 		after = r->leave_after_ns;
+	after = after > r->cpu_before_ns ? after - r->cpu_before_ns : 0;
 	after += r->cpu_start_ns + r->cpu_paused_ns;
 	watch_due(&watch, after + CUT_AFTER_NS);
-	if (r->txn)
-		(void)txn_limit_cpu(r->txn, after);
 }
 
 void
@@ -147,7 +151,7 @@ run_stay(struct run *r)
 void
 run_out_of_time(struct run *r)
 {
-	if (wants_to_leave(r, run_cpu_ns(r)))
+	if (wants_to_leave(r, run_user_ns(r)))
 		r->left = true;
 	end_run(r, arena_fmt(r->arena, TIMEOUT_TEXT, (double)r->cpu_limit_ns / 1e9));
 }

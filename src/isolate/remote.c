@@ -13,7 +13,6 @@
 #include "isolate/syscall_int.h"
 
 #define RESULT_MAX ((size_t)64 << 20)
-#define ARENA_MAX  ((size_t)256 << 20) /* as ctx.c's bound */
 
 static bool
 is_http(const struct remote *r)
@@ -54,6 +53,16 @@ uint64_t
 remote_time_ns(const struct remote *r)
 {
 	return is_action(r) ? r->req->action_ns : r->en.iso->opts.user_time_ns;
+}
+
+bool
+remote_spent(struct remote *r, uint64_t ns)
+{
+	r->spent_ns = ns;
+	if (r->spent_ns + r->native_ns <= remote_time_ns(r))
+		return false;
+	remote_fail_time(r);
+	return true;
 }
 
 bool
@@ -347,10 +356,6 @@ take_why_unloaded(struct remote *r, const struct json *h, str bytes, struct buf 
 static enum remote_step
 answer_error(struct remote *r, const struct err *e, struct buf *ret_header)
 {
-	if (e->st == ST_OPERATIONAL && str_eq(e->code, S(TXN_SLOW))) {
-		remote_fail_time(r);
-		return REMOTE_BROKEN;
-	}
 	if (!status_deterministic(e->st))
 		return end_with(r, e);
 	buf_addz(ret_header, "{\"message\":");
@@ -370,9 +375,8 @@ syscall(struct remote *r, const struct json *h, bool async, struct buf *out, str
 
 	if (!name.p || !args.p)
 		return err_internal(e, "a syscall of the full engine without a name");
-	if (arena_bytes(r->req->arena) > ARENA_MAX)
-		return err_set(e, ST_OVERLOADED, "TooManySystemOperations",
-		    "Your request timed out performing too many system operations.");
+	if (arena_bytes(r->req->arena) > RUN_ARENA_MAX)
+		return err_set(e, ST_OVERLOADED, "TooManySystemOperations", SYSTEM_TIME_TEXT);
 	args = arena_str(r->req->arena, args); /* what is kept of them points into it */
 	TRY(syscall_perform(&r->en, name, args, async, out, e));
 	if (!buf_ok(out))
@@ -623,7 +627,8 @@ set_up(struct remote *r, struct isolate *iso, const struct run_request *req,
 	r->req = req;
 	r->ret = ret;
 	r->import = (struct run){ .req = req, .res = ret, .arena = req->arena, .txn = req->txn,
-		.cpu_limit_ns = iso->opts.user_time_ns };
+		.cpu_limit_ns = iso->opts.user_time_ns,
+		.system_limit_ns = run_system_limit(iso, req) };
 	if (is_action(r)) {
 		r->txn = r->import.txn = req->import_txn(req->import_arg);
 		r->action = (struct action){ .en = &r->en, .req = req, .ret = ret,
@@ -667,9 +672,6 @@ remote_begin(struct isolate *iso, const struct run_request *req, struct run_resu
 	image_import_settings(r->en.im, &r->import);
 	run_seed(&r->execute, req->seed);
 	r->execute.now_ms = (double)(req->now_ns / 1000000);
-	if (req->txn) /* nothing interrupts us, as the watchdog does in the isolate */
-		r->cpu_limit_before = txn_limit_cpu(
-		    req->txn, os_thread_cpu_ns() + iso->opts.user_time_ns);
 	*out = r;
 	return ST_OK;
 }
@@ -681,8 +683,6 @@ remote_end(struct remote *r, struct err *e)
 	    r->execute.fatal.st != ST_OK ? &r->execute.fatal : &r->import.fatal;
 	status st = fatal->st == ST_OK ? ST_OK : err_copy(e, fatal);
 
-	if (r->req->txn)
-		(void)txn_limit_cpu(r->req->txn, r->cpu_limit_before);
 	if (is_action(r))
 		action_finish(&r->action);
 	tear_down(r);

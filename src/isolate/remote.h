@@ -57,6 +57,9 @@ void remote_fail_time(struct remote *r);
 void remote_fail_memory(struct remote *r);
 void remote_fail_deadline(struct remote *r); /* actions: of wall time, or the server stops */
 uint64_t remote_time_ns(const struct remote *r); /* CPU that the run may use */
+/* Says from time to time how much of it the engine has used; what the natives here took comes on
+ * top.  True if the run has had its time; then it has failed. */
+bool remote_spent(struct remote *r, uint64_t ns);
 /* True if an action has had its time; then it has failed. */
 bool remote_overdue(struct remote *r);
 /* Frees it.  Not OK: the run failed for a reason that is not the function's. */

@@ -15,7 +15,7 @@ struct remote {
 	struct arena             *scratch; /* of one header */
 	struct action              action;  /* actions: what is out */
 	struct txn                *txn;     /* actions: ours, while modules are evaluated */
-	uint64_t                   cpu_limit_before; /* of the transaction, for our caller */
+	uint64_t                   spent_ns, native_ns; /* CPU: the engine's, our natives' */
 };
 
 /* The engine broke the rules: nothing that it says counts any more. */

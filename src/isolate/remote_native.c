@@ -202,10 +202,12 @@ remote_native(struct remote *r, const struct json *header, str bytes, struct buf
 	}
 	c.en->phase = r->en.phase;
 	run->cpu_paused_ns = 0;
+	run->cpu_before_ns = r->spent_ns + r->native_ns;
 	engine_enter(c.en, run);
 	why = guard_call(c.en, call, &c);
 	if (why != JUMP_NONE)
 		(void)run_broken(c.en, why);
+	r->native_ns = run_user_ns(run) - r->spent_ns;
 	engine_leave(c.en, NULL);
 	if (why == JUMP_NONE) {
 		engine_reset(c.en);

@@ -356,7 +356,8 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 {
 	struct run  r = { .req = req, .res = ret, .arena = req->arena, .txn = req->txn,
 		 .cpu_limit_ns = en->iso->opts.user_time_ns,
-		 .leave_after_ns = req->leave_after_ns };
+		 .leave_after_ns = req->leave_after_ns,
+		 .system_limit_ns = run_system_limit(en->iso, req) };
 	struct call c = { .en = en, .req = req, .ret = ret };
 	enum jump   why;
 
@@ -369,7 +370,7 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 	if (why != JUMP_NONE)
 		fail_text(&c, run_broken(en, why));
 	ret->left = r.left;
-	ret->user_ns = os_thread_cpu_ns() - r.cpu_start_ns - r.cpu_paused_ns;
+	ret->user_ns = run_user_ns(&r);
 	engine_leave(en, NULL);
 	image_give(en, why != JUMP_ABORT || heap_oom(en->heap));
 	return r.fatal.st == ST_OK ? ST_OK : err_copy(e, &r.fatal);
@@ -389,8 +390,15 @@ run_take_json(const struct run_request *req, struct run_result *ret, str text)
 	accept_text(&(struct call){ .req = req, .ret = ret }, text);
 }
 
-static status
-run(struct isolate *iso, const struct run_request *req, struct run_result *ret, struct err *e)
+uint64_t
+run_system_limit(const struct isolate *iso, const struct run_request *req)
+{
+	return req->system_left_ns ? req->system_left_ns : iso->opts.system_time_ns;
+}
+
+status
+isolate_run(struct isolate *iso, const struct run_request *req, struct run_result *ret,
+    struct err *e)
 {
 	uint64_t       begun_ns = os_thread_cpu_ns();
 	struct engine *en;
@@ -412,15 +420,4 @@ run(struct isolate *iso, const struct run_request *req, struct run_result *ret, 
 		return ST_OK;
 	}
 	return run_in(en, req, ret, e);
-}
-
-status
-isolate_run(struct isolate *iso, const struct run_request *req, struct run_result *ret,
-    struct err *e)
-{
-	uint64_t before = txn_limit_cpu(req->txn, 0); /* of whoever calls this one */
-	status   st = run(iso, req, ret, e);
-
-	(void)txn_limit_cpu(req->txn, before);
-	return st;
 }

@@ -104,7 +104,7 @@ query_stream(struct engine *en, const struct json *args, struct buf *out, struct
 	TRY(npm_age_wrapped(args, "queryStream", &age, e));
 	TRY(query_spec_of(en, args, "queryStream", &spec, e));
 	txn_set_npm(en->run->txn, age);
-	st = query_open(en->run->txn, spec, &q, e);
+	st = op_query_open(en, spec, &q, e);
 	txn_set_npm(en->run->txn, NPM_CURRENT);
 	TRY(st);
 	buf_fmt(out, "{\"queryId\":%zu}", keep_query(en->run, q));
@@ -148,7 +148,7 @@ query_stream_next(struct engine *en, const struct json *args, struct buf *out, s
 	TRY(query_slot(en->run, args, "queryStreamNext", &slot, e));
 	if (!slot)
 		return err_set(e, ST_BAD_REQUEST, "QueryNotFound", "in-progress query not found");
-	TRY(query_next(*slot, &d, e));
+	TRY(op_query_next(en, *slot, &d, e));
 	buf_addz(out, "{\"value\":");
 	if (d)
 		vjson_write(out, doc_val(d), VJSON_ENCODED);
@@ -252,7 +252,7 @@ get(struct engine *en, const struct json *args, struct buf *out, struct err *e)
 	TRY(syscall_opt_str(args, "table", method, &table, e));
 	TRY(syscall_str(args, "id", method, &id, e));
 	txn_set_npm(en->run->txn, age);
-	st = txn_get(en->run->txn, table, id, is_system, &d, e);
+	st = op_get(en, table, id, is_system, &d, e);
 	txn_set_npm(en->run->txn, NPM_CURRENT);
 	TRY(st);
 	write_doc(out, d);
@@ -269,17 +269,14 @@ insert(struct engine *en, const struct json *args, struct buf *out, struct err *
 
 	TRY(syscall_str(args, "table", "db.insert", &table, e));
 	TRY(syscall_object(en, args, "value", "db.insert", VJSON_COMMIT_TS, &v, e));
-	TRY(txn_insert(en->run->txn, table, v, &id, e));
+	TRY(op_insert(en, table, v, &id, e));
 	id_format(id, text);
 	buf_fmt(out, "{\"_id\":\"%s\"}", text);
 	return ST_OK;
 }
 
-typedef status txn_update(struct txn *t, str table, str id, struct val value, struct doc **ret,
-    struct err *e);
-
 static status
-update(struct engine *en, const struct json *args, const char *method, int allow, txn_update *fn,
+update(struct engine *en, const struct json *args, const char *method, int allow, op_update_fn *fn,
     struct buf *out, struct err *e)
 {
 	struct doc *d;
@@ -289,7 +286,7 @@ update(struct engine *en, const struct json *args, const char *method, int allow
 	TRY(syscall_opt_str(args, "table", method, &table, e));
 	TRY(syscall_str(args, "id", method, &id, e));
 	TRY(syscall_object(en, args, "value", method, allow, &v, e));
-	TRY(fn(en->run->txn, table, id, v, &d, e));
+	TRY(op_update(en, fn, table, id, v, &d, e));
 	write_doc(out, d);
 	return ST_OK;
 }
@@ -314,7 +311,7 @@ remove_doc(struct engine *en, const struct json *args, struct buf *out, struct e
 
 	TRY(syscall_opt_str(args, "table", "db.delete", &table, e));
 	TRY(syscall_str(args, "id", "db.delete", &id, e));
-	TRY(txn_delete(en->run->txn, table, id, &old, e));
+	TRY(op_delete(en, table, id, &old, e));
 	write_doc(out, old);
 	return ST_OK;
 }
@@ -326,7 +323,7 @@ count(struct engine *en, const struct json *args, struct buf *out, struct err *e
 	str    table;
 
 	TRY(syscall_str(args, "table", "db.count", &table, e));
-	TRY(txn_count(en->run->txn, table, &n, e));
+	TRY(op_count(en, table, &n, e));
 	json_write_number(out, n);
 	return ST_OK;
 }

@@ -50,15 +50,21 @@ run_udf(struct engine *en, const struct json *args, struct buf *out, struct err 
 {
 	struct nested_call c = { 0 };
 	struct val         ret;
+	status             st;
 
 	TRY(udf_type(args, &c, e));
 	TRY(syscall_object(en, args, "args", "runUdf", VJSON_COMMIT_TS, &c.args, e));
 	TRY(address(args, "runUdf", &c, e));
 	if (!json_is_null(json_get(args, "transactionLimits")))
 		c.limits = json_get(args, "transactionLimits");
-	TRY(op_run_udf(en, &c, &ret, e));
-	vjson_write(out, ret, VJSON_ENCODED);
-	return ST_OK;
+	c.arena = arena_new();
+	st = op_run_udf(en, &c, &ret, e);
+	if (st == ST_OK)
+		vjson_write(out, ret, VJSON_ENCODED);
+	else if (e->data.p)
+		e->data = arena_str(en->run->arena, e->data);
+	arena_free(c.arena);
+	return st;
 }
 
 static status

@@ -92,17 +92,18 @@ run_fail(struct engine *en, const struct err *e)
 	must(e->st != ST_OK);
 	if (!r || r->terminated)
 		return;
+	r->terminated = true;
+	r->fatal = err_in(r->arena);
 	if (e->st == ST_OPERATIONAL && str_eq(e->code, S(TXN_SLOW))) {
-		run_out_of_time(r);
+		(void)err_set(
+		    &r->fatal, ST_BAD_REQUEST, "SystemTimeoutError", "%s", SYSTEM_TIME_TEXT);
 		return;
 	}
-	r->fatal = err_in(r->arena);
 	r->fatal.st = e->st;
 	r->fatal.code = arena_str(r->arena, e->code);
 	r->fatal.text = arena_str(r->arena, e->text);
 	if (e->data.p)
 		r->fatal.data = arena_str(r->arena, e->data);
-	r->terminated = true;
 }
 
 static JSValue

@@ -37,7 +37,6 @@ struct going {
 	struct remote         *r;
 	const struct tier_run *run;
 	uint64_t               cpu_start_ns, memory_start, heard_ns, looked_ns;
-	uint64_t               our_start_ns; /* CPU of this thread, which serves the run */
 	struct buf             header, bytes; /* of an answer */
 	bool                   good;          /* the process can have another run */
 };
@@ -88,10 +87,9 @@ past_limits(struct going *g)
 	if (now - g->looked_ns < LOOK_MS * (uint64_t)NS_PER_MS)
 		return false;
 	g->looked_ns = now;
-	if (used_ns(g) + os_thread_cpu_ns() - g->our_start_ns + g->run->spent_ns >
-	    remote_time_ns(g->r))
-		remote_fail_time(g->r);
-	else if (memory_of(g->p) > g->memory_start + MEMORY_MAX)
+	if (remote_spent(g->r, used_ns(g) + g->run->spent_ns))
+		return true;
+	if (memory_of(g->p) > g->memory_start + MEMORY_MAX)
 		remote_fail_memory(g->r);
 	else if (now - g->heard_ns > WALL_NS && g->run->kind != TIER_ACTION)
 		remote_fail_time(g->r);
@@ -189,7 +187,6 @@ tier_run(struct tier *t, const struct tier_run *run, struct run_result *ret, str
 	buf_init(&g.header, BUF_MAX_DEFAULT);
 	buf_init(&g.bytes, BUF_MAX_DEFAULT);
 	child_limit_cpu(g.p->pid, remote_time_ns(g.r) / NS_PER_S + GRACE_S);
-	g.our_start_ns = os_thread_cpu_ns();
 	g.cpu_start_ns = cpu_ns(g.p);
 	g.memory_start = memory_of(g.p);
 	g.heard_ns = os_mono_ns(os_real());

@@ -306,7 +306,7 @@ static status
 eval_parsed(struct fix *f, const struct expr *x, struct val doc, struct val *ret)
 {
 	static const uint64_t for_ever = 0;
-	struct expr_run       run = { f->arena, &for_ever, 0 };
+	struct expr_run       run = { f->arena, &for_ever, os_real(), 0 };
 
 	return expr_eval(x, doc, &run, ret, &f->err);
 }

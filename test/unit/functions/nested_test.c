@@ -45,7 +45,7 @@ nested(struct caller *k, enum udf_kind kind, bool snapshot, const char *name, st
     struct err *e)
 {
 	const struct nested_call c = { .kind = kind, .snapshot_query = snapshot,
-		.name = str_z(name), .args = val_empty_object };
+		.name = str_z(name), .args = val_empty_object, .arena = k->w.arena };
 
 	*e = err_in(k->w.arena);
 	return k->n.host.nested(k->n.host.arg, &c, &k->res, ret, e);
@@ -111,7 +111,7 @@ TEST(addresses_that_lead_nowhere)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const struct nested_call c = { .kind = UDF_QUERY,
 			.reference = str_z(rows[i].reference), .handle = str_z(rows[i].handle),
-			.args = val_empty_object };
+			.args = val_empty_object, .arena = k.w.arena };
 		struct err               e = err_in(k.w.arena);
 		struct val               v;
 		status st = k.n.host.nested(k.n.host.arg, &c, &k.res, &v, &e);
@@ -228,6 +228,7 @@ TEST(callees_may_have_a_budget)
 	struct val               v;
 
 	caller_open(&k, UDF_MUTATION, 0);
+	c.arena = k.w.arena;
 	CHECK_EQ(json_parse(k.w.arena, S("{\"documentsRead\":0}"), &limits, NULL), ST_OK);
 	CHECK_EQ(nested(&k, UDF_MUTATION, false, "counter:add", &v, &e), ST_OK);
 	c.limits = limits;

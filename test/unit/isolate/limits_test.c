@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #define TIMEOUT "! Function execution timed out (maximum duration: 0.1s)"
 #define OOM     "! JavaScript execution ran out of memory (maximum memory usage: 64 MB)"
@@ -71,6 +72,61 @@ TEST(cpu_time_of_the_import)
 	EXPECT(&w, "f", TIMEOUT);
 	world_push(&w, "m.js", HELPERS "export const f = query(() => 1);");
 	EXPECT(&w, "f", "1.0");
+	world_close(&w);
+}
+
+static status
+slow_callee(void *arg, const struct nested_call *c, struct run_result *caller, struct val *ret,
+    struct err *e)
+{
+	struct timespec t = { .tv_nsec = 50000000 };
+
+	(void)arg, (void)caller, (void)e;
+	CHECK(c->system_left_ns > 0 && c->system_left_ns <= 200000000);
+	nanosleep(&t, NULL);
+	*ret = val_null;
+	return ST_OK;
+}
+
+/* 04 checklist 34: operations do not use up the function's time but have a budget of their own,
+ * whose end nothing catches. */
+TEST(system_time)
+{
+	const char *const bodies[] = {
+		"let e = ctx.db.query('t').filter((q) => { let e = q.eq(1, 1);"
+		"  for (let i = 0; i < 40; i++) e = q.and(e, e); return e });"
+		"try { await e.collect() } catch { return 'caught' } finally { for (;;) {} }",
+		"for (;;) try { await ctx.runQuery('a:b', {}) } catch {}",
+		"for (;;) ctx.runQuery('a:b', {})",
+	};
+	struct world w;
+
+	world_open(&w);
+	isolate_free(w.iso);
+	w.iso = isolate_new(&(struct isolate_opts){ .os = os_real(),
+	    .user_time_ns = 100000000, .system_time_ns = 200000000 });
+	w.host.nested = slow_callee;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		struct err e = err_in(w.arena);
+		char       source[3000];
+
+		snprintf(source, sizeof source,
+		    HELPERS "export const add = mutation((ctx) => ctx.db.insert('t', {}));\n"
+			    "export const f = query(async (ctx) => { %s });\n"
+			    "export const three = query(async (ctx) => {"
+			    "  for (let i = 0; i < 3; i++) await ctx.runQuery('a:b', {});"
+			    "  return 'fine' });",
+		    bodies[i]);
+		world_push(&w, "m.js", source);
+		world_run(&w, UDF_MUTATION, "m.js", "add", "[{}]");
+		CHECK_EQ(world_run_in(&w, NULL, UDF_QUERY, "m.js", "f", "[{}]", &e),
+		    ST_BAD_REQUEST);
+		CHECK_STRZ(e.code, "SystemTimeoutError");
+		CHECK_STRZ(e.text,
+		    "Your request timed out performing too many system operations.");
+		EXPECT(&w, "three", "\"fine\"");
+		CHECK(w.res.user_ns < 100000000);
+	}
 	world_close(&w);
 }
 
@@ -218,5 +274,5 @@ TEST(two_isolates_on_two_threads)
 		CHECK_EQ(pthread_join(t[i], NULL), 0);
 }
 
-TEST_RUN(T(cpu_time), T(cpu_time_of_the_import), T(memory), T(memory_is_back), T(stack),
+TEST_RUN(T(cpu_time), T(cpu_time_of_the_import), T(system_time), T(memory), T(memory_is_back), T(stack),
     T(stack_of_a_small_thread), T(two_isolates_on_two_threads))
