@@ -182,8 +182,9 @@ struct finished {
 };
 
 static void
-write_completion(struct buf *b, const struct finished *x, double now_s, enum fnlog_form form)
+write_completion(struct buf *b, const void *finished, double now_s, enum fnlog_form form)
 {
+	const struct finished  *x = finished;
 	const struct fn_call   *c = x->c;
 	const struct fn_result *r = x->r;
 	bool                    failed = r->st != ST_OK || !r->ok;
@@ -218,8 +219,10 @@ write_completion(struct buf *b, const struct finished *x, double now_s, enum fnl
 }
 
 static void
-write_progress(struct buf *b, const struct fn_progress *p, double now_s, enum fnlog_form form)
+write_progress(struct buf *b, const void *progress, double now_s, enum fnlog_form form)
 {
+	const struct fn_progress *p = progress;
+
 	write_subject(b, "Progress", p->call, p->kind, (str){ NULL, 0 });
 	json_key(b, "timestamp");
 	json_write_double(b, now_s);
@@ -244,6 +247,27 @@ next_entry(struct fnlog *l, str request_id, double now_ms)
 	return en;
 }
 
+/* An entry in the first `nforms` forms. */
+static void
+add(struct fnlog *l, str request_id, int nforms,
+    void (*write)(struct buf *b, const void *what, double now_s, enum fnlog_form form),
+    const void *what)
+{
+	double        now_ms = (double)os_now_ns(l->os) / 1e6;
+	struct entry *en = next_entry(l, request_id, now_ms);
+	struct buf    b;
+
+	buf_init(&b, BUF_MAX_DEFAULT);
+	for (int form = 0; form < nforms; form++) {
+		buf_reset(&b);
+		write(&b, what, now_ms / 1e3, (enum fnlog_form)form);
+		en->forms[form] = blob_new(buf_str(&b));
+	}
+	buf_clear(&b);
+	if (l->on_add)
+		l->on_add(l->on_add_arg);
+}
+
 static bool
 is_system(const struct fn_call *c)
 {
@@ -253,44 +277,17 @@ is_system(const struct fn_call *c)
 void
 fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, bool cached)
 {
-	double          now_ms = (double)os_now_ns(l->os) / 1e6;
 	struct finished x = { c, r, cached };
-	struct entry   *en;
-	struct buf      b;
 
-	if (is_system(c) || !r->kind_known)
-		return;
-	en = next_entry(l, c->request_id, now_ms);
-	buf_init(&b, BUF_MAX_DEFAULT);
-	for (enum fnlog_form form = 0; form < FNLOG_FORMS; form++) {
-		buf_reset(&b);
-		write_completion(&b, &x, now_ms / 1e3, form);
-		en->forms[form] = blob_new(buf_str(&b));
-	}
-	buf_clear(&b);
-	if (l->on_add)
-		l->on_add(l->on_add_arg);
+	if (!is_system(c) && r->kind_known)
+		add(l, c->request_id, FNLOG_FORMS, write_completion, &x);
 }
 
 void
 fnlog_add_progress(struct fnlog *l, const struct fn_progress *p)
 {
-	double        now_ms = (double)os_now_ns(l->os) / 1e6;
-	struct entry *en;
-	struct buf    b;
-
-	if (is_system(p->call))
-		return;
-	en = next_entry(l, p->call->request_id, now_ms);
-	buf_init(&b, BUF_MAX_DEFAULT);
-	for (enum fnlog_form form = FNLOG_OBJECTS; form <= FNLOG_TEXTS; form++) {
-		buf_reset(&b);
-		write_progress(&b, p, now_ms / 1e3, form);
-		en->forms[form] = blob_new(buf_str(&b));
-	}
-	buf_clear(&b);
-	if (l->on_add)
-		l->on_add(l->on_add_arg);
+	if (!is_system(p->call))
+		add(l, p->call->request_id, FNLOG_TEXTS + 1, write_progress, p);
 }
 
 static void

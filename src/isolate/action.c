@@ -11,63 +11,24 @@
 #include "isolate/action_int.h"
 #include "value/vjson.h"
 
-/* --- the outcome --- */
-
-static void
-fail_text(struct action *a, str text)
-{
-	a->ret->ok = false;
-	a->ret->error = arena_fmt(a->req->arena, "%.*s\n", STR_ARG(text));
-}
-
-/* Takes the thrown value. */
-static void
-fail_thrown(struct action *a, JSValue thrown)
-{
-	str ended = run_ended_by(a->en), text, data;
-
-	if (!ended.p) {
-		error_describe(a->en, thrown, a->req->arena, &text, &data);
-		ended = run_ended_by(a->en); /* a getter may have used up what was left */
-	}
-	if (ended.p) {
-		fail_text(a, ended);
-	} else {
-		a->ret->ok = false;
-		a->ret->error = text;
-		a->ret->error_data = data;
-	}
-	JS_FreeValue(a->en->ctx, thrown);
-}
-
 static void
 take_result(struct action *a, JSValueConst v)
 {
 	str text = S("undefined");
 
 	if (JS_IsString(v) && !js_to_str(a->en->ctx, v, a->req->arena, &text))
-		fail_thrown(a, JS_GetException(a->en->ctx));
+		run_fail_exception(a->en);
 	else
 		run_take_json(a->req, a->ret, text);
 }
 
 /* --- the loop --- */
 
-/* False: it failed already. */
-static bool
-drain(struct action *a)
+str
+action_end_text(const struct run_request *req)
 {
-	str ended;
-
-	engine_drain(a->en);
-	ended = run_ended_by(a->en);
-	if (ended.p)
-		fail_text(a, ended);
-	else if (a->en->im->rejected.n)
-		fail_thrown(a, JS_DupValue(a->en->ctx, a->en->im->rejected.v[0].reason));
-	else
-		return true;
-	return false;
+	return req->actions->cancelled(req->actions->arg) ? S("The server is stopping") :
+	    limits_time_text(req->arena, req->action_ns);
 }
 
 bool
@@ -80,9 +41,7 @@ action_wait(struct action *a)
 		async_complete(a, op);
 		return true;
 	}
-	fail_text(a, h->cancelled(h->arg) ? S("The server is stopping")
-					  : arena_fmt(a->req->arena, ACTION_TIMEOUT_TEXT,
-						(double)a->en->run->cpu_limit_ns / 1e9));
+	run_fail_text(a->req, a->ret, action_end_text(a->req));
 	return false;
 }
 
@@ -92,7 +51,7 @@ action_settle(struct action *a, JSValueConst promise)
 	JSContext *ctx = a->en->ctx;
 
 	for (;;) {
-		if (!drain(a))
+		if (!run_drain(a->en))
 			return false;
 		switch (JS_PromiseState(ctx, promise)) {
 		case JS_PROMISE_FULFILLED:
@@ -100,7 +59,7 @@ action_settle(struct action *a, JSValueConst promise)
 			return true;
 		case JS_PROMISE_REJECTED:
 			JS_PromiseMarkAsHandled(ctx, promise);
-			fail_thrown(a, JS_PromiseResult(ctx, promise));
+			run_fail_thrown(a->en, JS_PromiseResult(ctx, promise));
 			return false;
 		case JS_PROMISE_PENDING:
 			break;
@@ -108,18 +67,6 @@ action_settle(struct action *a, JSValueConst promise)
 		if (!action_wait(a))
 			return false;
 	}
-}
-
-void
-action_fail_exception(struct action *a)
-{
-	fail_thrown(a, JS_GetException(a->en->ctx));
-}
-
-bool
-action_drain(struct action *a)
-{
-	return drain(a);
 }
 
 /* --- the call --- */
@@ -176,7 +123,7 @@ action_main(void *arg)
 		return;
 	promise = invoke(a, x);
 	if (JS_IsException(promise)) {
-		fail_thrown(a, JS_GetException(a->en->ctx));
+		run_fail_exception(a->en);
 		return;
 	}
 	if (!action_settle(a, promise))
@@ -297,7 +244,7 @@ isolate_action_run(struct engine *en, const struct run_request *req, struct run_
 	engine_enter(en, &r);
 	why = guard_call(en, req->kind == UDF_HTTP_ACTION ? http_main : action_main, &a);
 	if (why != JUMP_NONE)
-		fail_text(&a, run_broken(en, why));
+		run_fail_text(req, ret, run_broken(en, why));
 	ret->user_ns = run_user_ns(&r);
 	engine_leave(en, NULL);
 	ret->left = r.left;

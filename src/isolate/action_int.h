@@ -34,17 +34,14 @@ struct action {
 
 /* --- action.c: steps, inside guard_call() --- */
 
-#define ACTION_TIMEOUT_TEXT "Function execution timed out (maximum duration: %gs)"
-
-/* Runs the jobs.  False: the action failed and its result says so. */
-bool action_drain(struct action *a);
-/* Waits for one completion and settles its promise.  False: as above (time, shutdown). */
+/* Why no completion comes any more: time, or the server's end. */
+str action_end_text(const struct run_request *req);
+/* Waits for one completion and settles its promise.  False: the action failed with that text. */
 bool action_wait(struct action *a);
 /* Both until the promise is fulfilled.  False: as above (also when it is rejected). */
 bool action_settle(struct action *a, JSValueConst promise);
 /* At the end: a line about what nobody waited for, if it succeeded; cancels it. */
 void action_finish(struct action *a);
-void action_fail_exception(struct action *a); /* the pending one */
 
 /* --- http.c --- */
 

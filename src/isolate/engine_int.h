@@ -160,6 +160,14 @@ void wasm_install(struct engine *en, JSValueConst global);
 
 /* --- run.c --- */
 
+/* The run's failure, with the newline that ends all of them. */
+void run_fail_text(const struct run_request *req, struct run_result *ret, str text);
+/* The same of the run in progress: by a thrown value, which it takes, unless the run has ended for
+ * another reason. */
+void run_fail_thrown(struct engine *en, JSValue thrown);
+void run_fail_exception(struct engine *en); /* the pending one */
+/* Runs the jobs; false if the run has failed with that. */
+bool run_drain(struct engine *en);
 /* The failure of a function that is not what it is called as; x NULL: there is none. */
 void run_refuse(const struct run_request *req, struct run_result *ret, const struct exported *x);
 /* The result that a helper of the npm package returned, as text. */
@@ -181,8 +189,8 @@ void run_leave(struct run *r);
 /* Ends the run because of its time; it leaves, if it may. */
 void run_out_of_time(struct run *r);
 void run_stay(struct run *r); /* it cannot begin anew elsewhere any more */
-/* The texts of section 5.1, with this isolate's limits. */
-str  limits_time_text(struct arena *a, const struct isolate *iso);
+/* The texts of section 5.1, with this isolate's limit of memory. */
+str  limits_time_text(struct arena *a, uint64_t limit_ns);
 str  limits_memory_text(struct arena *a, const struct isolate *iso);
 /* True if the engine's run has had its time.  Also called by a signal handler. */
 bool run_is_over(const struct engine *en);

@@ -55,7 +55,7 @@ find_router(struct action *a, JSValue *ret)
 	}
 	is = JS_IsObject(*ret) ? JS_GetPropertyStr(ctx, *ret, "isRouter") : JS_UNDEFINED;
 	if (JS_IsException(is)) {
-		action_fail_exception(a);
+		run_fail_exception(a->en);
 		return false;
 	}
 	yes = JS_IsBool(is) && JS_ToBool(ctx, is) == 1;
@@ -102,7 +102,7 @@ look_up(struct action *a, JSValueConst router)
 	found = call_router(a, router, "lookup", h->path, h->method);
 	a->en->phase = PHASE_EXECUTE;
 	if (JS_IsException(found)) {
-		action_fail_exception(a);
+		run_fail_exception(a->en);
 		return false;
 	}
 	if (JS_IsObject(found)) {
@@ -127,7 +127,7 @@ respond(struct action *a, JSValue settled)
 		return false;
 	}
 	if (!js_to_str(ctx, settled, a->req->arena, &json)) {
-		action_fail_exception(a);
+		run_fail_exception(a->en);
 		return false;
 	}
 	return http_respond(a->req, a->ret, json);
@@ -140,7 +140,7 @@ stream(struct action *a)
 	const struct action_host *h = a->req->actions;
 
 	while (h->responding(h->arg)) {
-		if (!action_drain(a))
+		if (!run_drain(a->en))
 			return;
 		if (h->responding(h->arg) && !action_wait(a))
 			return;
@@ -158,7 +158,7 @@ http_main(void *arg)
 		return;
 	promise = call_router(a, router, "runRequest", a->req->http->json, a->req->http->path);
 	if (JS_IsException(promise)) {
-		action_fail_exception(a);
+		run_fail_exception(a->en);
 		return;
 	}
 	if (!action_settle(a, promise))

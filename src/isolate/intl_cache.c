@@ -223,6 +223,18 @@ intl_id(const char *tag, char ret[INTL_ID_MAX])
 	return code == U_ZERO_ERROR && (size_t)parsed == strlen(tag);
 }
 
+UCalendar *
+intl_calendar(const char *tag)
+{
+	UErrorCode code = U_ZERO_ERROR;
+	char       id[INTL_ID_MAX];
+	UCalendar *cal = NULL;
+
+	if (intl_id(tag, id))
+		cal = ucal_open(u"UTC", 3, id, UCAL_DEFAULT, &code);
+	return U_SUCCESS(code) ? cal : NULL;
+}
+
 struct utext16
 intl_utf16(struct arena *a, const char *z)
 {

@@ -15,6 +15,7 @@
 #ifndef ISOLATE_INTL_INT_H
 #define ISOLATE_INTL_INT_H
 
+#include <unicode/ucal.h>
 #include <unicode/uformattedvalue.h>
 #include <unicode/utypes.h>
 
@@ -144,6 +145,7 @@ struct intl_call intl_begin(void);
 
 /* ICU's id of a BCP 47 tag. */
 bool           intl_id(const char *tag, char ret[INTL_ID_MAX]);
+UCalendar     *intl_calendar(const char *tag); /* the one of its locale, in UTC; or NULL */
 struct utext16 intl_utf16(struct arena *a, const char *z);
 char          *intl_utf8(struct arena *a, struct utext16 u);
 

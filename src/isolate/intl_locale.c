@@ -437,13 +437,9 @@ static bool
 op_week(const struct intl_call *c)
 {
 	UErrorCode code = U_ZERO_ERROR;
-	char       id[INTL_ID_MAX];
-	UCalendar *cal;
+	UCalendar *cal = intl_calendar(c->v[0].z);
 
-	if (!intl_id(c->v[0].z, id))
-		return false;
-	cal = ucal_open(u"UTC", 3, id, UCAL_DEFAULT, &code);
-	if (U_FAILURE(code))
+	if (!cal)
 		return false;
 	intl_list(c);
 	intl_add_number(c, (ucal_getAttribute(cal, UCAL_FIRST_DAY_OF_WEEK) + 5) % 7 + 1);

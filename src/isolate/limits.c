@@ -25,7 +25,6 @@
 #define STACK_RESERVE ((size_t)256 << 10) /* for our own frames below the engine's */
 #define STACK_LEAST   ((size_t)16 << 10)  /* enough to throw "Maximum call stack size exceeded" */
 #define CUT_AFTER_NS  ((uint64_t)3000000) /* past the limit: the handler had its chance */
-#define TIMEOUT_TEXT  "Function execution timed out (maximum duration: %gs)"
 #define OOM_TEXT      "JavaScript execution ran out of memory (maximum memory usage: %zu MB)"
 
 /* --- the watchdog --- */
@@ -70,9 +69,10 @@ end_run(struct run *r, str text)
 }
 
 str
-limits_time_text(struct arena *a, const struct isolate *iso)
+limits_time_text(struct arena *a, uint64_t limit_ns)
 {
-	return arena_fmt(a, TIMEOUT_TEXT, (double)iso->opts.user_time_ns / 1e9);
+	return arena_fmt(
+	    a, "Function execution timed out (maximum duration: %gs)", (double)limit_ns / 1e9);
 }
 
 str
@@ -87,7 +87,7 @@ end_for_memory(struct engine *en)
 {
 	if (en->run->leave_after_ns)
 		en->run->left = true;
-	end_run(en->run, arena_fmt(en->run->arena, OOM_TEXT, en->iso->opts.heap_bytes >> 20));
+	end_run(en->run, limits_memory_text(en->run->arena, en->iso));
 }
 
 uint64_t
@@ -153,7 +153,7 @@ run_out_of_time(struct run *r)
 {
 	if (wants_to_leave(r, run_user_ns(r)))
 		r->left = true;
-	end_run(r, arena_fmt(r->arena, TIMEOUT_TEXT, (double)r->cpu_limit_ns / 1e9));
+	end_run(r, limits_time_text(r->arena, r->cpu_limit_ns));
 }
 
 /* Its time is the clock's, and whoever waits for it may be gone. */

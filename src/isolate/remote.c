@@ -31,16 +31,13 @@ is_action(const struct remote *r)
 void
 remote_fail(struct remote *r, str text)
 {
-	r->ret->ok = false;
-	r->ret->value = VAL_NONE;
-	r->ret->error = arena_fmt(r->req->arena, "%.*s\n", STR_ARG(text));
-	r->ret->error_data = str_of(NULL, 0);
+	run_fail_text(r->req, r->ret, text);
 }
 
 void
 remote_fail_time(struct remote *r)
 {
-	remote_fail(r, limits_time_text(r->req->arena, r->en.iso));
+	remote_fail(r, limits_time_text(r->req->arena, r->en.iso->opts.user_time_ns));
 }
 
 void

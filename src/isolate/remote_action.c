@@ -8,7 +8,6 @@
  */
 #include "isolate/remote_int.h"
 
-#define TIMEOUT_TEXT "Function execution timed out (maximum duration: %gs)"
 
 static const struct action_host *
 host_of(struct remote *r)
@@ -144,11 +143,7 @@ remote_wait(struct remote *r, const struct json *h, str bytes, struct buf *ret_h
 void
 remote_fail_deadline(struct remote *r)
 {
-	if (host_of(r)->cancelled(host_of(r)->arg))
-		remote_fail(r, S("The server is stopping"));
-	else
-		remote_fail(r, arena_fmt(r->req->arena, TIMEOUT_TEXT,
-		    (double)r->req->action_ns / 1e9));
+	remote_fail(r, action_end_text(r->req));
 }
 
 /* --- streams --- */

@@ -30,11 +30,13 @@ struct call {
 
 /* --- the outcome --- */
 
-static void
-fail_text(struct call *c, str text)
+void
+run_fail_text(const struct run_request *req, struct run_result *ret, str text)
 {
-	c->ret->ok = false;
-	c->ret->error = arena_fmt(c->req->arena, "%.*s\n", STR_ARG(text));
+	ret->ok = false;
+	ret->value = VAL_NONE;
+	ret->error = arena_fmt(req->arena, "%.*s\n", STR_ARG(text));
+	ret->error_data = str_of(NULL, 0);
 }
 
 static void PRINTF(2, 3)
@@ -46,33 +48,49 @@ fail_fmt(struct call *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fail_text(c, str_z(text));
+	run_fail_text(c->req, c->ret, str_z(text));
 }
 
-/* What a thrown value means for the run; takes it. */
-static void
-fail_thrown(struct call *c, JSValue thrown)
+void
+run_fail_thrown(struct engine *en, JSValue thrown)
 {
-	str ended = run_ended_by(c->en), text, data;
+	const struct run *r = en->run;
+	str               ended = run_ended_by(en), text, data;
 
 	if (!ended.p) {
-		error_describe(c->en, thrown, c->req->arena, &text, &data);
-		ended = run_ended_by(c->en); /* a getter may have used up what was left */
+		error_describe(en, thrown, r->arena, &text, &data);
+		ended = run_ended_by(en); /* a getter may have used up what was left */
 	}
 	if (ended.p) {
-		fail_text(c, ended);
+		run_fail_text(r->req, r->res, ended);
 	} else {
-		c->ret->ok = false;
-		c->ret->error = text;
-		c->ret->error_data = data;
+		r->res->ok = false;
+		r->res->error = text;
+		r->res->error_data = data;
 	}
-	JS_FreeValue(c->en->ctx, thrown);
+	JS_FreeValue(en->ctx, thrown);
 }
 
-static void
-fail_exception(struct call *c)
+void
+run_fail_exception(struct engine *en)
 {
-	fail_thrown(c, JS_GetException(c->en->ctx));
+	run_fail_thrown(en, JS_GetException(en->ctx));
+}
+
+bool
+run_drain(struct engine *en)
+{
+	str ended;
+
+	engine_drain(en);
+	ended = run_ended_by(en);
+	if (ended.p)
+		run_fail_text(en->run->req, en->run->res, ended);
+	else if (en->im->rejected.n)
+		run_fail_thrown(en, JS_DupValue(en->ctx, en->im->rejected.v[0].reason));
+	else
+		return true;
+	return false;
 }
 
 /* --- what is being called --- */
@@ -226,7 +244,7 @@ accept(struct call *c, struct val v)
 		buf_addz(&b, ", limit: ");
 		print_mib(&b, max);
 		buf_addz(&b, ")");
-		fail_text(c, buf_str(&b));
+		run_fail_text(c->req, c->ret, buf_str(&b));
 		buf_clear(&b);
 	} else {
 		c->ret->ok = true;
@@ -242,7 +260,7 @@ accept_value(struct call *c, JSValueConst v)
 
 	if (!ctx_result_ok(ctx, v) ||
 	    (!JS_IsUndefined(v) && !js_to_val(ctx, v, TO_VAL, c->req->arena, &out)))
-		fail_exception(c);
+		run_fail_exception(c->en);
 	else
 		accept(c, out);
 }
@@ -277,7 +295,7 @@ accept_json(struct call *c, JSValueConst v)
 	str text = S("undefined");
 
 	if (JS_IsString(v) && !js_to_str(c->en->ctx, v, c->req->arena, &text))
-		fail_exception(c);
+		run_fail_exception(c->en);
 	else
 		accept_text(c, text);
 }
@@ -291,12 +309,12 @@ settle(struct call *c, JSValue result)
 		JSPromiseStateEnum state = JS_PromiseState(ctx, result);
 
 		if (state == JS_PROMISE_PENDING) {
-			fail_text(c, S("Returned promise will never resolve"));
+			run_fail_text(c->req, c->ret, S("Returned promise will never resolve"));
 			return;
 		}
 		result = JS_PromiseResult(ctx, result);
 		if (state == JS_PROMISE_REJECTED) {
-			fail_thrown(c, result);
+			run_fail_thrown(c->en, result);
 			return;
 		}
 	}
@@ -323,20 +341,14 @@ run_main(void *arg)
 	result = c->native ? awaited(en->ctx, call_handler(c)) : call_helper(c);
 	if (JS_IsException(result)) {
 		/* Jobs that are queued still belong to the run, but it has failed already. */
-		fail_exception(c);
+		run_fail_exception(c->en);
 		return;
 	}
-	engine_drain(en);
-	ended = run_ended_by(en);
-	if (ended.p)
-		fail_text(c, ended);
-	else if (en->im->rejected.n)
-		fail_thrown(c, JS_DupValue(en->ctx, en->im->rejected.v[0].reason));
-	else
+	if (run_drain(en))
 		settle(c, result);
 	ended = run_ended_by(en); /* converting the result may run getters */
 	if (ended.p && c->ret->ok)
-		fail_text(c, ended);
+		run_fail_text(c->req, c->ret, ended);
 }
 
 /* Console lines of the import are the first lines of each run, with its time. */
@@ -368,7 +380,7 @@ run_in(struct engine *en, const struct run_request *req, struct run_result *ret,
 	engine_enter(en, &r);
 	why = guard_call(en, run_main, &c);
 	if (why != JUMP_NONE)
-		fail_text(&c, run_broken(en, why));
+		run_fail_text(req, ret, run_broken(en, why));
 	ret->left = r.left;
 	ret->user_ns = run_user_ns(&r);
 	engine_leave(en, NULL);

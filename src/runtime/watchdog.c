@@ -8,12 +8,14 @@
  */
 #include "runtime/watchdog.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 #include "runtime/thread.h"
 
 #define RETRY_NS    ((uint64_t)1000000) /* after a signal that may have come at a bad moment */
 #define IDLE_TICKS  200                 /* before it goes to sleep: about a second */
+#define NICENESS    (-10)
 #define STACK_BYTES ((size_t)256 << 10)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -117,6 +119,8 @@ dog_main(void *arg)
 	int idle = 0;
 
 	(void)arg;
+	/* Where we may: those who compute too long must not keep us from seeing it. */
+	(void)setpriority(PRIO_PROCESS, 0, NICENESS); /* on Linux the thread's own */
 	MUTEX_GUARD(&lock);
 	while (!stop) {
 		bool active, signalled = look_at_all(&active);

@@ -274,5 +274,6 @@ TEST(two_isolates_on_two_threads)
 		CHECK_EQ(pthread_join(t[i], NULL), 0);
 }
 
-TEST_RUN(T(cpu_time), T(cpu_time_of_the_import), T(system_time), T(memory), T(memory_is_back), T(stack),
+TEST_RUN(T(cpu_time), T(cpu_time_of_the_import), T(system_time), T(memory),
+    T(memory_is_back), T(stack),
     T(stack_of_a_small_thread), T(two_isolates_on_two_threads))
