@@ -388,6 +388,40 @@ export const floating = mutation(async ({ db }) => {
 });
 export const floatingCheck = query(async ({ db }) =>
   (await db.query("values").filter((q) => q.eq(q.field("floating"), true)).collect()).length);
+// What the host answers comes after all jobs: whoever attaches a handler later than that is late.
+const late = (operation) => query(async (ctx) => {
+  const p = Promise.reject(new Error("late"));
+  await operation(ctx);
+  p.catch(() => {});
+  return 1;
+});
+export const lateRead = late(({ db }) => db.query("values").first());
+export const lateCount = late(({ db }) => db.query("values").collect());
+export const lateIdentity = late(({ auth }) => auth.getUserIdentity());
+export const lateCall = late(({ runQuery }) => runQuery(makeFunctionReference("m:double"), {}));
+export const inTime = query(async ({ db }) => {
+  const p = Promise.reject(new Error("in time"));
+  const read = db.query("values").first();
+  await null;
+  p.catch(() => {});
+  await read;
+  return 1;
+});
+// Reads are answered together, other operations each on their own.
+export const turns = mutation(async ({ db }) => {
+  const log = [];
+  const two = async (name, operation) => {
+    await operation();
+    log.push(`${name} 1`);
+    await null;
+    log.push(`${name} 2`);
+  };
+  const id = await db.insert("values", { turns: true });
+  await Promise.all([two("a", () => db.get(id)), two("b", () => db.get(id))]);
+  await Promise.all([two("c", () => db.patch(id, { n: 1 })), two("d", () => db.patch(id, { n: 2 }))]);
+  await db.delete(id);
+  return log;
+});
 export const floatingError = query(async ({ db }) => {
   db.get(5);
   return "done";

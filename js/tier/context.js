@@ -145,6 +145,7 @@ export default function setUp(functions, natives) {
       }
       return state.outcome;
     },
+    tell: () => state.tell(),
     describe: (thrown) => describe(thrown),
     describeOutcome: () => describe(state.result),
     // What is no text is left out of the message.

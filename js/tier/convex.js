@@ -1,12 +1,14 @@
 // Convex.syscall and Convex.asyncSyscall (spec 04 section 1.1): performed by the server.  In queries
-// and mutations an asynchronous one has its answer at once; what module evaluation issues waits
-// until the run executes.  Convex.jsSyscall is the prelude's.
+// and mutations an asynchronous one is performed when it is called, and its promise hears of that
+// when all jobs are done, as in src/isolate/jobs.c; what module evaluation issues waits until the
+// run executes.  Convex.jsSyscall is the prelude's.
 const { apply } = Reflect;
 const { parse } = JSON;
 const { then } = Promise.prototype;
 const { isWellFormed } = String.prototype;
 const NativePromise = Promise;
 const NativeError = Error;
+const BATCH = 16;
 
 export function newConvex(bridge, state, ops) {
   function failure({ message, data }) {
@@ -27,6 +29,37 @@ export function newConvex(bridge, state, ops) {
     }
     return answer.ok;
   }
+  const answers = { __proto__: null };
+  let told = 0;
+  let answered = 0;
+  function answer(name, args) {
+    const read = `${name}` === "1.0/get" || `${name}` === "1.0/queryStreamNext";
+    return new NativePromise((resolve, reject) => {
+      let tell;
+      try {
+        const result = perform("asyncsyscall", name, args);
+        tell = () => resolve(result);
+      } catch (e) {
+        tell = () => reject(e);
+      }
+      answers[answered++] = { __proto__: null, tell, read };
+    });
+  }
+  // Settles the promises of the next operations; false: there are none.
+  state.tell = () => {
+    if (told === answered) {
+      return false;
+    }
+    let n = 0;
+    let read;
+    do {
+      const next = answers[told];
+      delete answers[told++];
+      read = next.read;
+      next.tell();
+    } while (++n < BATCH && read && answers[told]?.read);
+    return true;
+  };
   const arity = (what) => bridge.call("end", `{"t":"arity","what":"${what}"}`);
   const methods = {
     syscall(name, args) {
@@ -46,7 +79,7 @@ export function newConvex(bridge, state, ops) {
         const later = new NativePromise((resolve) => resolve());
         return apply(then, later, [() => perform("asyncsyscall", name, args)]);
       }
-      return new NativePromise((resolve) => resolve(perform("asyncsyscall", name, args)));
+      return answer(name, args);
     },
   };
   return { syscall: methods.syscall, asyncSyscall: methods.asyncSyscall };

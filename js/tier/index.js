@@ -77,10 +77,14 @@ async function awaitOutcome({ bridge, inside }, graph, action) {
     if (outcome === "new") {
       continue; // whether it has settled is known after the next turn
     }
+    if (outcome === "thrown") {
+      return { t: "thrown", what: inside.describeOutcome() };
+    }
+    if (inside.tell()) {
+      continue;
+    }
     if (outcome !== "pending") {
-      return outcome === "thrown"
-        ? { t: "thrown", what: inside.describeOutcome() }
-        : { t: "value", value: inside.value() };
+      return { t: "value", value: inside.value() };
     }
     if (graph.loading > 0) {
       continue;

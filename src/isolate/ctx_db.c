@@ -1,7 +1,7 @@
 /* ctx_db.c - ctx.db: documents by id, writes, and the way to queries.
  *
  * The npm package's database_impl.ts in C: the same members in the same order, the same checks
- * in the same order.  Asynchronous members answer with a promise that is settled already.
+ * in the same order.  Asynchronous members are performed when they are called (jobs.c).
  *
  * Thread: the isolate's.
  */
@@ -175,7 +175,7 @@ db_get(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int 
 	JSValueConst a0 = js_arg(argc, argv, 0), a1 = js_arg(argc, argv, 1);
 
 	(void)this_val;
-	return js_promise_of(ctx, JS_IsUndefined(a1) ?
+	return js_promise_of_read(ctx, JS_IsUndefined(a1) ?
 	    get_document(ctx, JS_UNDEFINED, a0, magic) : get_document(ctx, a0, a1, magic));
 }
 
@@ -310,7 +310,7 @@ table_method(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv
 
 	ret = JS_IsException(name) ? name : table_do(ctx, name, this_val, argc, argv, magic);
 	JS_FreeValue(ctx, name);
-	return js_promise_of(ctx, ret);
+	return magic == TABLE_GET ? js_promise_of_read(ctx, ret) : js_promise_of(ctx, ret);
 }
 
 static JSValue

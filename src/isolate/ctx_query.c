@@ -482,7 +482,7 @@ cquery_method(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *arg
 {
 	JSValue ret = query_do(ctx, this_val, argc, argv, method);
 
-	return method >= Q_NEXT ? js_promise_of(ctx, ret) : ret;
+	return method >= Q_NEXT ? js_promise_of_read(ctx, ret) : ret;
 }
 
 /* --- set-up --- */

@@ -113,7 +113,7 @@ scan_then(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, i
 	JSValue scan = full_table_scan(ctx, this_val, 0, NULL, 0), ret;
 
 	if (JS_IsException(scan))
-		return method >= Q_NEXT ? js_promise_of(ctx, scan) : scan;
+		return method >= Q_NEXT ? js_promise_of_read(ctx, scan) : scan;
 	ret = cquery_method(ctx, scan, argc, argv, method);
 	JS_FreeValue(ctx, scan);
 	return ret;
@@ -130,7 +130,7 @@ count_documents(JSContext *ctx, JSValueConst this_val)
 	if (!cq)
 		return JS_EXCEPTION;
 	e = err_in(r->arena);
-	if (txn_count(r->txn, cq->spec.table, &n, &e) != ST_OK)
+	if (op_count(engine_of(ctx), cq->spec.table, &n, &e) != ST_OK)
 		return ctx_throw_err(ctx, &e);
 	return JS_NewNumber(ctx, n);
 }

@@ -139,6 +139,7 @@ make_runtime(struct engine *en)
 	JS_SetContextOpaque(en->ctx, en);
 	JS_SetGCThreshold(en->rt, RUN_GARBAGE);
 	engine_install_limits(en);
+	engine_install_jobs(en);
 }
 
 struct image *
@@ -205,6 +206,7 @@ image_free(struct image *im)
 	vec_clear(&im->vars);
 	vec_clear(&im->exports);
 	vec_clear(&im->rejected);
+	vec_clear(&im->answers);
 	loglines_clear(&im->logs);
 	arena_free(im->arena);
 	mem_free(im);
@@ -270,6 +272,7 @@ engine_reset(struct engine *en)
 	im->faults_seen = faults;
 	ctx_reset(en);
 	im->rejected.n = 0;
+	im->answers.n = im->told = 0;
 	for (size_t i = 0; i < im->nimport_rejected; i++)
 		vec_push(&im->rejected, im->import_rejected[i]);
 }

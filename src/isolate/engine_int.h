@@ -51,6 +51,13 @@ struct rejection {
 	JSValue promise, reason;
 };
 
+/* Of a promise of the host that has not been told. */
+enum answer_kind { ANSWER_ALONE, ANSWER_READ };
+struct answer {
+	JSValue          tell, value;
+	enum answer_kind kind;
+};
+
 struct image {
 	struct arena                 *arena;
 	str                           entry;      /* path; n == 0: none yet */
@@ -61,6 +68,8 @@ struct image {
 	VEC(struct exported)          exports;
 	struct loglines               logs;       /* console lines of the import */
 	VEC(struct rejection)         rejected;   /* now, without a handler */
+	VEC(struct answer)            answers;  /* of this run's operations */
+	size_t                        told;     /* of them */
 	struct rejection             *import_rejected; /* at the seal */
 	size_t                        nimport_rejected;
 	JSValue                       ctx_query, ctx_mutation;
@@ -100,11 +109,14 @@ size_t engine_stack_size(void);
 /* The engine calls it around the allocation of a buffer's bytes (tools/quickjs-buffers.patch). */
 void engine_buffers(void *opaque, bool on);
 void engine_install_limits(struct engine *en);
+void engine_install_jobs(struct engine *en);
 /* Takes the run as the current one, with its limits in force; returns the one before. */
 struct run *engine_enter(struct engine *en, struct run *r);
 void        engine_leave(struct engine *en, struct run *before);
 /* Runs the queued jobs until there are none or the run is terminated. */
 void engine_drain(struct engine *en);
+/* Settles the promises of the next operations; false: there are none. */
+bool engine_tell(struct engine *en);
 /* The promise behind v, which it takes: v itself, or resolved with it. */
 JSValue engine_promise(JSContext *ctx, JSValue v);
 /* Remembers what is there now as the image. */
@@ -166,7 +178,7 @@ void run_fail_text(const struct run_request *req, struct run_result *ret, str te
  * another reason. */
 void run_fail_thrown(struct engine *en, JSValue thrown);
 void run_fail_exception(struct engine *en); /* the pending one */
-/* Runs the jobs; false if the run has failed with that. */
+/* Runs the jobs, and those that the host's answers make; false if the run has failed with that. */
 bool run_drain(struct engine *en);
 /* The failure of a function that is not what it is called as; x NULL: there is none. */
 void run_refuse(const struct run_request *req, struct run_result *ret, const struct exported *x);

@@ -1,4 +1,4 @@
-/* limits.c - entering an engine: CPU, memory, stack, jobs, and what happens at their ends.
+/* limits.c - entering an engine: CPU, memory, stack, and what happens at their ends.
  *
  * Host state of the engine (stack limit) is set at each entry, because a reset brings back
  * what it was at the seal.
@@ -290,77 +290,8 @@ engine_buffers(void *opaque, bool on)
 		heap_buffers(opaque, on);
 }
 
-/* --- promises and jobs --- */
-
-/* Keeps the rejections without a handler, in the order of their appearance. */
-static void
-on_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled,
-    void *opaque)
-{
-	struct image *im = engine_of(ctx)->im;
-
-	(void)opaque;
-	if (!is_handled) {
-		struct rejection r = { JS_DupValue(ctx, promise), JS_DupValue(ctx, reason) };
-
-		vec_push(&im->rejected, r);
-		return;
-	}
-	for (size_t i = 0; i < im->rejected.n; i++) {
-		struct rejection r = im->rejected.v[i];
-
-		if (JS_VALUE_GET_PTR(r.promise) != JS_VALUE_GET_PTR(promise))
-			continue;
-		im->rejected.n--;
-		memmove(
-		    &im->rejected.v[i], &im->rejected.v[i + 1], (im->rejected.n - i) * sizeof r);
-		JS_FreeValue(ctx, r.promise);
-		JS_FreeValue(ctx, r.reason);
-		return;
-	}
-}
-
 void
 engine_install_limits(struct engine *en)
 {
 	JS_SetInterruptHandler(en->rt, on_interrupt, en);
-	JS_SetHostPromiseRejectionTracker(en->rt, on_rejection, NULL);
-}
-
-void
-engine_drain(struct engine *en)
-{
-	JSContext *ctx;
-	int        rc;
-
-	while (!en->run->terminated && (rc = JS_ExecutePendingJob(en->rt, &ctx)) != 0)
-		if (rc < 0)
-			JS_FreeValue(en->ctx, JS_GetException(en->ctx));
-}
-
-JSValue
-engine_promise(JSContext *ctx, JSValue v)
-{
-	JSValue promise;
-
-	if (JS_IsPromise(v))
-		return v;
-	promise = JS_NewSettledPromise(ctx, false, v);
-	JS_FreeValue(ctx, v);
-	return promise;
-}
-
-JSValue
-js_promise_of(JSContext *ctx, JSValue result)
-{
-	JSValue reason, promise;
-
-	if (!JS_IsException(result))
-		return engine_promise(ctx, result);
-	reason = JS_GetException(ctx);
-	if (JS_IsUncatchableError(reason))
-		return JS_Throw(ctx, reason);
-	promise = JS_NewSettledPromise(ctx, true, reason);
-	JS_FreeValue(ctx, reason);
-	return promise;
 }

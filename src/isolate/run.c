@@ -4,7 +4,7 @@
  * native ctx and arguments made from packed values.  Without one (or when asked to) the
  * helper of the npm package is called, JSON text both ways.
  *
- * Everything here answers at once, so the loop is: call, drain the jobs, look.
+ * The loop is: call, drain the jobs, look, let the host's next answers in (jobs.c).
  *
  * Thread: the isolate's.  Memory: results in the request's arena; the heap is reset before
  * isolate_run() returns.
@@ -82,15 +82,19 @@ run_drain(struct engine *en)
 {
 	str ended;
 
-	engine_drain(en);
-	ended = run_ended_by(en);
-	if (ended.p)
-		run_fail_text(en->run->req, en->run->res, ended);
-	else if (en->im->rejected.n)
-		run_fail_thrown(en, JS_DupValue(en->ctx, en->im->rejected.v[0].reason));
-	else
-		return true;
-	return false;
+	do {
+		engine_drain(en);
+		ended = run_ended_by(en);
+		if (ended.p) {
+			run_fail_text(en->run->req, en->run->res, ended);
+			return false;
+		}
+		if (en->im->rejected.n) {
+			run_fail_thrown(en, JS_DupValue(en->ctx, en->im->rejected.v[0].reason));
+			return false;
+		}
+	} while (engine_tell(en));
+	return true;
 }
 
 /* --- what is being called --- */

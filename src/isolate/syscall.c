@@ -255,10 +255,23 @@ defer(JSContext *ctx, JSValueConst *argv)
 	return ret;
 }
 
+static bool
+is_read(JSContext *ctx, JSValueConst name)
+{
+	size_t      n;
+	const char *text = JS_IsString(name) ? JS_ToCStringLen(ctx, &n, name) : NULL;
+	bool        is = text && (str_eq(str_of(text, n), S("1.0/get")) ||
+	    str_eq(str_of(text, n), S("1.0/queryStreamNext")));
+
+	JS_FreeCString(ctx, text);
+	return is;
+}
+
 static JSValue
 convex_async_syscall(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic)
 {
 	struct engine *en = engine_of(ctx);
+	JSValue        result;
 
 	(void)this_val, (void)magic;
 	if (argc != 2)
@@ -267,7 +280,9 @@ convex_async_syscall(JSContext *ctx, JSValueConst this_val, int argc, JSValueCon
 		return js_promise_of(ctx, async_syscall(ctx, argv[0], argv[1]));
 	if (en->env == ENV_UDF && en->phase == PHASE_IMPORT && !run_of_action(en))
 		return defer(ctx, argv);
-	return js_promise_of(ctx, perform_js(ctx, argv[0], argv[1], true));
+	result = perform_js(ctx, argv[0], argv[1], true);
+	return is_read(ctx, argv[0]) ? js_promise_of_read(ctx, result) :
+				       js_promise_of(ctx, result);
 }
 
 /* jsSyscall(name, args) before the prelude puts its own in this place. */

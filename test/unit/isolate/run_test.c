@@ -78,6 +78,8 @@ TEST(the_run_loop)
 	    "  await null; try { await p } catch (e) { return e.message } });\n"
 	    "export const late = query(async () => { Promise.resolve().then(() => {"
 	    "  throw new TypeError('late') }); return 1 });\n"
+	    "export const tooLate = query(async (ctx) => { const p = Promise.reject(new "
+	    "Error('late')); await ctx.db.query('t').first(); p.catch(() => 0); return 1 });\n"
 	    "export const rejects = query(async () => { throw new RangeError('r') });\n"
 	    "export const insert = mutation(async (ctx) => { ctx.db.insert('t', { a: 1 }) });\n"
 	    "export const count = query(async (ctx) => (await "
@@ -88,6 +90,7 @@ TEST(the_run_loop)
 	EXPECT(&w, "floating", "! Uncaught Error: adrift");                 /* 04 checklist 15 */
 	EXPECT(&w, "handled", "\"no\"");
 	EXPECT(&w, "late", "! Uncaught TypeError: late");
+	EXPECT(&w, "tooLate", "! Uncaught Error: late"); /* 04 checklist 15 */
 	EXPECT(&w, "rejects", "! Uncaught RangeError: r");
 	EXPECT_RUN(&w, M, "insert", "[{}]", "null");                        /* 04 checklist 13 */
 	EXPECT(&w, "count", "1.0");
