@@ -116,7 +116,7 @@ void engine_taint(struct engine *en);
 /* A promise of an outcome, told when the jobs are done (jobs.c): result is owned.  JS_EXCEPTION
  * rejects with the pending exception (unless it is uncatchable: then it propagates). */
 JSValue js_promise_of(JSContext *ctx, JSValue result);
-JSValue js_promise_of_read(JSContext *ctx, JSValue result); /* of a document or the next of a query */
+JSValue js_promise_of_read(JSContext *ctx, JSValue result); /* of documents: told together */
 /* Wrap a call to another function: what that takes is not this run's time. */
 void run_pause_clock(struct run *r);
 void run_resume_clock(struct run *r);
