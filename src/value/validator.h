@@ -29,7 +29,8 @@ NODISCARD status validator_parse(struct arena *a, const struct json *j,
 NODISCARD status validator_parse_text(struct arena *a, str text,
     const struct validator **ret, struct err *e);
 
-/* BAD_REQUEST with the exact failure text; code "ValidationError" (callers wrap it).
+/* BAD_REQUEST with the exact failure text; code "ValidationError" (callers wrap it), or
+ * SystemTimeoutError if there are too many alternatives for so large a value.
  * Without `tables` (NULL) every well-formed id is of the right table. */
 NODISCARD status validator_check(const struct validator *v, struct val value,
     const struct table_names *tables, struct err *e);

@@ -21,7 +21,11 @@ struct check {
 	const struct table_names *tables;
 	struct err               *e;        /* NULL inside unions: quiet */
 	const uint8_t            *document; /* its top-level fields _... do not count */
+	uint64_t                 *steps;    /* left */
 };
+
+/* Alternatives multiply: this many comparisons take a second or two. */
+#define STEPS_MAX ((uint64_t)100000000)
 
 static bool check(const struct check *c, const struct validator *v, struct val value,
     const struct path *at);
@@ -318,7 +322,7 @@ static bool
 check_union(const struct check *c, const struct validator *v, struct val value,
     const struct path *at)
 {
-	struct check quiet = *c;
+	struct check quiet = *c; /* the steps are shared */
 
 	if (v->n == 1)
 		return check(c, v->members[0], value, at);
@@ -356,6 +360,8 @@ is_kind(enum validator_kind want, enum val_kind kind)
 static bool
 check(const struct check *c, const struct validator *v, struct val value, const struct path *at)
 {
+	if (*c->steps == 0 || --*c->steps == 0)
+		return false; /* what the failures say does not count any more */
 	switch (v->kind) {
 	case V_LITERAL:
 		return val_eq(v->literal, value) || literal_differs(c, v, value, at);
@@ -374,20 +380,30 @@ check(const struct check *c, const struct validator *v, struct val value, const 
 	}
 }
 
+static status
+check_all(struct check c, const struct validator *v, struct val value)
+{
+	uint64_t steps = STEPS_MAX;
+
+	c.steps = &steps;
+	if (check(&c, v, value, NULL))
+		return ST_OK;
+	if (steps == 0)
+		return err_set(c.e, ST_BAD_REQUEST, "SystemTimeoutError",
+		    "Your request timed out performing too many system operations.");
+	return ST_BAD_REQUEST;
+}
+
 status
 validator_check(const struct validator *v, struct val value, const struct table_names *tables,
     struct err *e)
 {
-	struct check c = { .tables = tables, .e = e };
-
-	return check(&c, v, value, NULL) ? ST_OK : ST_BAD_REQUEST;
+	return check_all((struct check){ .tables = tables, .e = e }, v, value);
 }
 
 status
 validator_check_doc(const struct validator *v, struct val doc, const struct table_names *tables,
     struct err *e)
 {
-	struct check c = { .tables = tables, .e = e, .document = doc.p };
-
-	return check(&c, v, doc, NULL) ? ST_OK : ST_BAD_REQUEST;
+	return check_all((struct check){ .tables = tables, .e = e, .document = doc.p }, v, doc);
 }

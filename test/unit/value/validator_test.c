@@ -248,6 +248,39 @@ TEST(validators_ignore_system_fields_of_documents)
 	    ST_BAD_REQUEST);
 }
 
+static const char *
+repeated(const char *open, const char *item, int n, const char *close)
+{
+	struct buf  b;
+	const char *ret;
+
+	buf_init(&b, BUF_MAX_DEFAULT);
+	buf_addz(&b, open);
+	for (int i = 0; i < n; i++) {
+		buf_addz(&b, i ? "," : "");
+		buf_addz(&b, item);
+	}
+	buf_addz(&b, close);
+	ret = arena_z(arena, buf_str(&b));
+	buf_clear(&b);
+	return ret;
+}
+
+/* Each element is compared with fifteen thousand literals. */
+TEST(checking_ends)
+{
+	const struct validator *v = validator_of(repeated(
+	    "{'type':'array','value':{'type':'union','value':[",
+	    LIT("1"), 15000, "," LIT("2") "]}}"));
+	struct err              e = err_in(arena);
+
+	CHECK_EQ(validator_check(v, val_of(str_z(repeated("[", "2", 1000, "]"))), &names, &e),
+	    ST_OK);
+	CHECK_EQ(validator_check(v, val_of(str_z(repeated("[", "2", 8000, "]"))), &names, &e),
+	    ST_BAD_REQUEST);
+	CHECK_STRZ(e.code, "SystemTimeoutError");
+}
+
 /* The definition errors of spec 03 section 4.2. */
 TEST(validator_definitions_are_checked)
 {
@@ -467,4 +500,4 @@ TEST(validators_list_their_tables)
 TEST_RUN_VALUES(T(validators_match), T(validators_explain),
     T(validators_ignore_system_fields_of_documents), T(validator_definitions_are_checked),
     T(validators_have_two_texts), T(validators_include_each_other), T(validators_know_paths),
-    T(validators_list_their_tables))
+    T(validators_list_their_tables), T(checking_ends))
