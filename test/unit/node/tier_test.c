@@ -251,7 +251,7 @@ TEST(bombs)
 		    "! Function execution timed out (maximum duration: 1s)" },
 		{ "try { while (true) {} } finally { return 1 }",
 		    "! Function execution timed out (maximum duration: 1s)" },
-		/* in large pieces: with small ones collecting takes the second before they fill it */
+		/* in large pieces: with small ones the second is over first on a busy machine */
 		{ "const a = []; for (;;) a.push(Array(100000).fill(a))",
 		    "! JavaScript execution ran out of memory (maximum memory usage: 64 MB)" },
 		{ "const a = []; try { for (;;) a.push(new Uint8Array(1 << 20).fill(1)) } catch {}",
