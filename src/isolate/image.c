@@ -12,6 +12,7 @@
 
 #define HEAP_DEFAULT   ((size_t)64 << 20)
 #define IMAGES_DEFAULT 16
+#define BYTES_DEFAULT  ((size_t)64 << 20)
 #define USER_TIME_NS   ((uint64_t)1000000000)
 #define SYSTEM_TIME_NS ((uint64_t)15000000000)
 /* Modules are evaluated once for many runs here, and in every run of the full engine. */
@@ -39,8 +40,12 @@ isolate_new(const struct isolate_opts *opts)
 		o->heap_bytes = HEAP_DEFAULT;
 	if (o->images_max == 0)
 		o->images_max = IMAGES_DEFAULT;
-	if (o->images_burst < o->images_max)
-		o->images_burst = o->images_max;
+	if (o->images_bytes == 0)
+		o->images_bytes = BYTES_DEFAULT;
+	if (o->burst_max < o->images_max)
+		o->burst_max = o->images_max;
+	if (o->burst_bytes < o->images_bytes)
+		o->burst_bytes = o->images_bytes;
 	if (o->user_time_ns == 0)
 		o->user_time_ns = USER_TIME_NS;
 	if (o->system_time_ns == 0)
@@ -135,27 +140,31 @@ list_put(struct isolate *iso, struct engine *en)
 	vec_push(&iso->engines, en);
 }
 
+static bool
+fit(const struct isolate *iso, size_t max, size_t bytes)
+{
+	return iso->engines.n <= 1 || (iso->engines.n <= max && iso->idle_bytes <= bytes);
+}
+
 /* One that there is no room for; NULL: there is for all. */
 static struct engine *
 list_over(struct isolate *iso)
 {
 	MUTEX_GUARD(&iso->lock);
-	if (iso->engines.n <= iso->opts.images_max ||
-	    (iso->engines.n <= iso->opts.images_burst &&
-	        iso->idle_bytes <= iso->opts.images_bytes))
+	if (fit(iso, iso->opts.burst_max, iso->opts.burst_bytes))
 		return NULL;
 	metric_add(&image_evictions, 1);
 	return take_at(iso, oldest(iso));
 }
 
-/* One beyond the usual number that nobody used since then. */
+/* One beyond the usual bounds that nobody used since then. */
 static struct engine *
 list_idle(struct isolate *iso, uint64_t since_ns)
 {
 	size_t i;
 
 	MUTEX_GUARD(&iso->lock);
-	if (iso->engines.n <= iso->opts.images_max)
+	if (fit(iso, iso->opts.images_max, iso->opts.images_bytes))
 		return NULL;
 	i = oldest(iso);
 	return iso->engines.v[i]->im->idle_since_ns <= since_ns ? take_at(iso, i) : NULL;

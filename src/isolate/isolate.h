@@ -33,9 +33,10 @@ struct env_var {
 
 struct isolate_opts {
 	size_t   heap_bytes;     /* 0: 64 MiB */
-	size_t   images_max;     /* 0: 16 */
-	size_t   images_burst;   /* idle ones that are kept until isolate_trim(); 0: images_max */
-	size_t   images_bytes;   /* of all idle ones while there are more than images_max */
+	size_t   images_max;     /* idle ones; 0: 16 */
+	size_t   images_bytes;   /* of theirs, unless it is one; 0: 64 MiB */
+	size_t   burst_max;      /* the same until isolate_trim(); 0: as above */
+	size_t   burst_bytes;
 	uint64_t user_time_ns;   /* 0: 1 s of thread CPU in JavaScript per query or mutation */
 	uint64_t system_time_ns; /* 0: 15 s in the operations that they ask for */
 	str      cache_dir;      /* bytecode on disk; n == 0: in memory only.  Copied */
@@ -50,7 +51,7 @@ void            isolate_free(struct isolate *iso);
 /* For idle moments: evaluates the prelude ahead of the next function that is called for the first
  * time. */
 void            isolate_prepare(struct isolate *iso);
-/* After a burst: drops the images beyond images_max that were idle for so long.  Any thread. */
+/* After a burst: drops the images beyond the usual bounds that were idle for so long.  Any thread. */
 void            isolate_trim(struct isolate *iso, uint64_t idle_ns);
 
 /* A call to another function, as runQuery and friends make it (spec 04 section 1.3). */

@@ -261,8 +261,8 @@ sign_jwt(const void *signer, str payload, struct buf *out)
 static struct isolate *
 isolate_open(struct server *s, size_t burst)
 {
-	return isolate_new(&(struct isolate_opts){ .images_burst = burst,
-	    .images_bytes = memory_available() / 8, .cache_dir = s->cache_dir,
+	return isolate_new(&(struct isolate_opts){ .burst_max = burst,
+	    .burst_bytes = memory_available() / 16, .cache_dir = s->cache_dir,
 	    .cloud_url = s->cloud_url, .site_url = s->site_url, .os = s->os });
 }
 
