@@ -150,9 +150,7 @@ room(JSContext *ctx, const struct action *a)
 	}
 	if (arena_bytes(a->en->run->arena) + a->pending_bytes <= OP_BYTES_MAX)
 		return true;
-	js_throw_uncatchable(ctx,
-	    "JavaScript execution ran out of memory (maximum memory usage: %zu MB)",
-	    OP_BYTES_MAX >> 20);
+	js_throw_memory(ctx);
 	return false;
 }
 

@@ -52,9 +52,7 @@ ctx_run(JSContext *ctx)
 	if (LIKELY(en->run && (en->run->txn || en->run->action) && en->phase == PHASE_EXECUTE)) {
 		if (LIKELY(arena_bytes(en->run->arena) <= RUN_ARENA_MAX))
 			return en->run;
-		js_throw_uncatchable(ctx,
-		    "JavaScript execution ran out of memory (maximum memory usage: %zu MB)",
-		    RUN_ARENA_MAX >> 20);
+		js_throw_memory(ctx);
 		return NULL;
 	}
 	js_throw_text(ctx, JSE_ERROR, S("Can't use database at import time"));

@@ -51,7 +51,7 @@ void            isolate_free(struct isolate *iso);
 /* For idle moments: evaluates the prelude ahead of the next function that is called for the first
  * time. */
 void            isolate_prepare(struct isolate *iso);
-/* After a burst: drops the images beyond the usual bounds that were idle for so long.  Any thread. */
+/* After a burst: drops the images beyond the usual bounds, if idle for so long.  Any thread. */
 void            isolate_trim(struct isolate *iso, uint64_t idle_ns);
 
 /* A call to another function, as runQuery and friends make it (spec 04 section 1.3). */

@@ -87,6 +87,9 @@ JSValue js_throw_err(JSContext *ctx, const struct err *e);
 /* Ends the run with a developer error that catch and finally do not see. */
 JSValue js_throw_uncatchable(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3);
 
+/* The same: it occupies too much of the host's memory. */
+JSValue js_throw_memory(JSContext *ctx);
+
 /* --- installed into a fresh context, in this order (engine.c calls them) --- */
 
 /* ctx.c: native classes and prototypes; makes en->cx. */

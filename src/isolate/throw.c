@@ -84,6 +84,15 @@ js_throw_uncatchable(JSContext *ctx, const char *fmt, ...)
 	return throw_uncatchable(ctx, "terminated");
 }
 
+JSValue
+js_throw_memory(JSContext *ctx)
+{
+	struct engine *en = engine_of(ctx);
+
+	return js_throw_uncatchable(
+	    ctx, "%.*s", STR_ARG(limits_memory_text(en->run->arena, en->iso)));
+}
+
 void
 run_fail(struct engine *en, const struct err *e)
 {

@@ -686,7 +686,7 @@ TEST(too_many_operations)
 	    "https://docs.convex.dev/functions/actions#limits for more information.\"]");
 	CHECK_EQ(s.log.n, 10000 * (strlen("1.0/held") + 1 + strlen("-1.0/held") + 1) - 1);
 	SAYS(
-	    &s, "bytes", "! JavaScript execution ran out of memory (maximum memory usage: 256 MB)");
+	    &s, "bytes", "! JavaScript execution ran out of memory (maximum memory usage: 64 MB)");
 	close_script(&s);
 }
 

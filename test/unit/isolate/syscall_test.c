@@ -296,7 +296,7 @@ TEST(host_memory_is_bounded)
 	world_open(&w);
 	QUERY("const text = JSON.stringify({table: 't', idString: 'x'.repeat(1 << 22)});"
 	      "for (;;) try { Convex.syscall('1.0/db/normalizeId', text) } catch {}",
-	    "! JavaScript execution ran out of memory (maximum memory usage: 256 MB)");
+	    "! JavaScript execution ran out of memory (maximum memory usage: 64 MB)");
 	QUERY("let q = ctx.db.query('t'); for (let i = 0; i < 20000; i++) q = q.limit(1);"
 	      "try { await q.collect() } catch (e) { return e.message }",
 	    "\"Invalid argument `query` for `queryStream`: Can't construct query with more than "
