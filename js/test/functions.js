@@ -379,6 +379,8 @@ export const throwsType = query(() => { throw new TypeError("sync"); });
 export const throwsConvex = query(async () => { throw new ConvexError({ code: 1n, list: [1] }); });
 export const throwsConvexText = query(async () => { throw new ConvexError("words"); });
 export const throwsBadData = query(async () => { throw new ConvexError(new Set()); });
+export const throwsNul = query(async () => { throw new Error("before\0after"); });
+export const throwsConvexNul = query(async () => { throw new ConvexError("before\0after"); });
 export const throwsText = query(async () => { throw "text"; });
 export const throwsFromDb = query(async ({ db }) => db.get(5));
 export const rethrows = mutation(async ({ runQuery }) => runQuery("fail:data", {}));

@@ -208,3 +208,22 @@ arena_on_free(struct arena *a, void (*fn)(void *), void *arg)
 	*f = (struct on_free){ a->on_free, fn, arg };
 	a->on_free = f;
 }
+
+str
+arena_join(struct arena *a, const str *parts, size_t n)
+{
+	size_t total = 0;
+	char  *p;
+	char  *at;
+
+	for (size_t i = 0; i < n; i++)
+		total += parts[i].n;
+	p = at = arena_alloc(a, total + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].n)
+			memcpy(at, parts[i].p, parts[i].n);
+		at += parts[i].n;
+	}
+	*at = '\0';
+	return str_of(p, total);
+}

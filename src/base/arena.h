@@ -31,7 +31,8 @@ void *arena_zalloc(struct arena *a, size_t n) __attribute__((malloc, returns_non
 
 str   arena_str(struct arena *a, str s);    /* a copy, NUL-terminated behind its end */
 char *arena_z(struct arena *a, str s);      /* the same as a C string */
-str   arena_fmt(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
+str   arena_fmt(struct arena *a, const char *fmt, ...) PRINTF(2, 3); /* texts end at a NUL */
+str   arena_join(struct arena *a, const str *parts, size_t n); /* of any bytes */
 
 /* Calls fn(arg) when the arena is reset or freed, last registered first. */
 void arena_on_free(struct arena *a, void (*fn)(void *), void *arg);

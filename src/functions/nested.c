@@ -272,7 +272,7 @@ callee_outcome(const struct target *g, const struct run_result *res, struct err 
 
 	if (res->ok)
 		return value_check(g, res->value, true, e);
-	st = err_set(e, ST_BAD_REQUEST, "NestedFunctionFailed", "%.*s", STR_ARG(res->error));
+	st = err_set_str(e, ST_BAD_REQUEST, "NestedFunctionFailed", res->error);
 	if (e)
 		e->data = res->error_data;
 	return st;

@@ -5,26 +5,6 @@
 #include "base/json.h"
 #include "functions/functions_int.h"
 
-/* Joins byte strings that may hold anything, NUL included. */
-static str
-join(struct arena *a, const str *parts, size_t n)
-{
-	size_t total = 0;
-	char  *p;
-	char  *at;
-
-	for (size_t i = 0; i < n; i++)
-		total += parts[i].n;
-	p = at = arena_alloc(a, total + 1);
-	for (size_t i = 0; i < n; i++) {
-		if (parts[i].n)
-			memcpy(at, parts[i].p, parts[i].n);
-		at += parts[i].n;
-	}
-	*at = '\0';
-	return str_of(p, total);
-}
-
 /* Spec 01 section 11.3.  `message` ends in a line break already if it came with frames. */
 void
 result_set_error(struct fn_result *r, str request_id, str message, bool redact)
@@ -34,7 +14,7 @@ result_set_error(struct fn_result *r, str request_id, str message, bool redact)
 
 	r->ok = false;
 	r->plain_error = arena_str(r->arena, message);
-	r->error = join(r->arena, parts, redact ? 3 : COUNT_OF(parts));
+	r->error = arena_join(r->arena, parts, redact ? 3 : COUNT_OF(parts));
 }
 
 /* The lines as clients read them; a deployment that redacts shows none. */

@@ -33,9 +33,11 @@ struct call {
 void
 run_fail_text(const struct run_request *req, struct run_result *ret, str text)
 {
+	const str parts[] = { text, S("\n") };
+
 	ret->ok = false;
 	ret->value = VAL_NONE;
-	ret->error = arena_fmt(req->arena, "%.*s\n", STR_ARG(text));
+	ret->error = arena_join(req->arena, parts, COUNT_OF(parts));
 	ret->error_data = str_of(NULL, 0);
 }
 

@@ -154,12 +154,11 @@ error_message(struct engine *en, JSValueConst thrown, struct arena *a)
 str
 error_text(struct arena *a, str name, str message)
 {
-	message = str_utf8_cut(message, MESSAGE_MAX);
-	if (name.n && message.n)
-		return arena_fmt(a, "Uncaught %.*s: %.*s", STR_ARG(name), STR_ARG(message));
-	if (name.n || message.n)
-		return arena_fmt(a, "Uncaught %.*s", STR_ARG(name.n ? name : message));
-	return S("Uncaught");
+	str parts[] = { S("Uncaught"), name.n ? S(" ") : name, name,
+		message.n == 0 ? message : name.n ? S(": ") : S(" "),
+		str_utf8_cut(message, MESSAGE_MAX) };
+
+	return arena_join(a, parts, COUNT_OF(parts));
 }
 
 /* True if obj[symbol] is true; `symbol` is taken. */
@@ -216,7 +215,7 @@ data_from_value(struct engine *en, JSValueConst thrown, struct arena *a, str *re
 
 		js_text_of(en->ctx, why, "message", a, &text);
 		JS_FreeValue(en->ctx, why);
-		err_set(e, ST_BAD_REQUEST, "NotConvertible", "%.*s", STR_ARG(text));
+		err_set_str(e, ST_BAD_REQUEST, "NotConvertible", text);
 		return false;
 	}
 	buf_init(&b, BUF_MAX_DEFAULT);

@@ -244,6 +244,8 @@ static const struct row rows[] = {
 	{ "throwsConvex", Q, NULL },
 	{ "throwsConvexText", Q, NULL },
 	{ "throwsBadData", Q, NULL },
+	{ "throwsNul", Q, NULL },
+	{ "throwsConvexNul", Q, NULL },
 	{ "throwsText", Q, NULL },
 	{ "throwsFromDb", Q, NULL },
 	{ "rethrows", M, NULL },

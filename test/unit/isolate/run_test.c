@@ -80,6 +80,7 @@ TEST(the_run_loop)
 	    "  throw new TypeError('late') }); return 1 });\n"
 	    "export const tooLate = query(async (ctx) => { const p = Promise.reject(new "
 	    "Error('late')); await ctx.db.query('t').first(); p.catch(() => 0); return 1 });\n"
+	    "export const nul = query(async () => { throw new Error('a\\0b') });\n"
 	    "export const rejects = query(async () => { throw new RangeError('r') });\n"
 	    "export const insert = mutation(async (ctx) => { ctx.db.insert('t', { a: 1 }) });\n"
 	    "export const count = query(async (ctx) => (await "
@@ -92,6 +93,8 @@ TEST(the_run_loop)
 	EXPECT(&w, "late", "! Uncaught TypeError: late");
 	EXPECT(&w, "tooLate", "! Uncaught Error: late"); /* 04 checklist 15 */
 	EXPECT(&w, "rejects", "! Uncaught RangeError: r");
+	world_run(&w, Q, "m.js", "nul", "[{}]");
+	CHECK(str_starts(w.res.error, S("Uncaught Error: a\0b")));
 	EXPECT_RUN(&w, M, "insert", "[{}]", "null");                        /* 04 checklist 13 */
 	EXPECT(&w, "count", "1.0");
 	EXPECT(&w, "abandoned",
