@@ -49,6 +49,7 @@ crypto_args(JSContext *ctx, int argc, JSValueConst *argv)
 void crypto_check(struct crypto_args *a, bool fine);
 /* The result: what went to `out`, unless `ok` is false.  Empties OpenSSL's queue of errors. */
 JSValue crypto_result(const struct crypto_args *a, bool ok, const struct key_out *out);
+bool    crypto_is_over(void *engine); /* for long computations: the run has to end */
 
 /* --- kdf.c --- */
 

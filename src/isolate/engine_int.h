@@ -206,6 +206,8 @@ str  limits_time_text(struct arena *a, uint64_t limit_ns);
 str  limits_memory_text(struct arena *a, const struct isolate *iso);
 /* True if the engine's run has had its time.  Also called by a signal handler. */
 bool run_is_over(const struct engine *en);
+/* The same, or an action has to end: for long computations that look from time to time. */
+bool run_must_end(const struct engine *en);
 
 /* --- guard.c --- */
 

@@ -166,6 +166,12 @@ action_is_over(const struct run *r)
 	    a->req->actions->cancelled(a->req->actions->arg));
 }
 
+bool
+run_must_end(const struct engine *en)
+{
+	return run_is_over(en) || (en->run && action_is_over(en->run));
+}
+
 static int
 on_interrupt(JSRuntime *rt, void *opaque)
 {
@@ -179,7 +185,7 @@ on_interrupt(JSRuntime *rt, void *opaque)
 		return 1;
 	if (heap_oom(en->heap))
 		end_for_memory(en);
-	else if (run_is_over(en) || action_is_over(r))
+	else if (run_must_end(en))
 		run_out_of_time(r);
 	return r->terminated;
 }

@@ -179,10 +179,10 @@ static CRYPTO_NATIVE(native_same_bytes)
 
 /* --- derivation --- */
 
-static bool
-is_over(void *arg)
+bool
+crypto_is_over(void *en)
 {
-	return run_is_over(arg);
+	return run_must_end(en);
 }
 
 /* pbkdf2(hash, password, salt, iterations, out) */
@@ -195,7 +195,7 @@ static CRYPTO_NATIVE(native_pbkdf2)
 	struct key_out     out = crypto_out(&a);
 
 	(void)this_val, (void)magic;
-	if (!a.bad && !pbkdf2(hash, password, salt, iterations, out.p, out.max, is_over,
+	if (!a.bad && !pbkdf2(hash, password, salt, iterations, out.p, out.max, crypto_is_over,
 	    engine_of(ctx)))
 		return JS_NewInt32(ctx, CRYPTO_OVERDUE);
 	out.n = out.max;
@@ -211,7 +211,7 @@ static CRYPTO_NATIVE(native_hkdf)
 	struct key_out     out = crypto_out(&a);
 
 	(void)this_val, (void)magic;
-	if (!a.bad && !hkdf(hash, key, salt, info, out.p, out.max, is_over, engine_of(ctx)))
+	if (!a.bad && !hkdf(hash, key, salt, info, out.p, out.max, crypto_is_over, engine_of(ctx)))
 		return JS_NewInt32(ctx, CRYPTO_OVERDUE);
 	out.n = out.max;
 	return crypto_result(&a, true, &out);

@@ -68,12 +68,6 @@ CRYPTO_NATIVE(native_key_write)
 	return crypto_result(&a, true, &out);
 }
 
-static bool
-is_over(void *arg)
-{
-	return run_is_over(arg);
-}
-
 /* keyGenerate(kind, bits, exponent, out): the private key; exponents of up to 32 bits */
 CRYPTO_NATIVE(native_key_generate)
 {
@@ -85,8 +79,8 @@ CRYPTO_NATIVE(native_key_generate)
 	bool               ok;
 
 	(void)this_val, (void)magic;
-	ok = !a.bad && key_generate(kind, bits, e, is_over, engine_of(ctx), &out);
-	if (!ok && !a.bad && run_is_over(engine_of(ctx)))
+	ok = !a.bad && key_generate(kind, bits, e, crypto_is_over, engine_of(ctx), &out);
+	if (!ok && !a.bad && run_must_end(engine_of(ctx)))
 		return JS_NewInt32(ctx, CRYPTO_OVERDUE);
 	return crypto_result(&a, ok, &out);
 }
