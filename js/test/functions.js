@@ -3,6 +3,9 @@
 import { internalQueryGeneric as internalQuery, mutationGeneric as mutation, queryGeneric as query, makeFunctionReference } from "convex/server";
 import { ConvexError, convexToJson, v } from "convex/values";
 
+// Bundlers rename what the npm package calls its variables.
+const message = (e) => String(e.message).replace(/^\w+(?=(\.\w+)* is not a function$)/, "variable");
+
 // What an expression does: its value, or the error's class, message and data.
 async function outcome(run) {
   try {
@@ -10,7 +13,7 @@ async function outcome(run) {
     return value === undefined ? "undefined" : value;
   } catch (e) {
     return {
-      error: String(e.message),
+      error: message(e),
       name: e.name,
       data: e.data === undefined ? null : e.data,
       convex: e instanceof ConvexError,
@@ -27,7 +30,7 @@ async function outcomes(...runs) {
     try {
       promise = run();
     } catch (e) {
-      result.push({ thrown: String(e.message), type: e instanceof TypeError });
+      result.push({ thrown: message(e), type: e instanceof TypeError });
       continue;
     }
     result.push(await outcome(() => promise));

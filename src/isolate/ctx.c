@@ -59,6 +59,27 @@ ctx_run(JSContext *ctx)
 	return NULL;
 }
 
+JSValue
+ctx_call(JSContext *ctx, JSValueConst fn, const char *name, int argc, JSValueConst *argv)
+{
+	return JS_IsFunction(ctx, fn) ? JS_Call(ctx, fn, JS_UNDEFINED, argc, argv) :
+	    js_throw_fmt(ctx, JSE_TYPE, "%s is not a function", name);
+}
+
+JSValue
+ctx_invoke(JSContext *ctx, JSValueConst v, const char *name, const char *method, int argc,
+    JSValueConst *argv)
+{
+	JSValue fn = JS_GetPropertyStr(ctx, v, method), ret = JS_EXCEPTION;
+
+	if (JS_IsFunction(ctx, fn))
+		ret = JS_Call(ctx, fn, v, argc, argv);
+	else if (!JS_IsException(fn))
+		js_throw_fmt(ctx, JSE_TYPE, "%s.%s is not a function", name, method);
+	JS_FreeValue(ctx, fn);
+	return ret;
+}
+
 bool
 ctx_arg_str(JSContext *ctx, JSValueConst v, const char *arg, const char *method, str *ret)
 {

@@ -80,16 +80,14 @@ static int
 names_system_table(JSContext *ctx, JSValueConst table, const char *method, str *ret)
 {
 	JSValue prefix, answer;
-	JSAtom  atom;
 
 	if (JS_IsString(table))
 		return ctx_arg_str(ctx, table, "table", method, ret) ? str_starts(*ret, S("_"))
 								     : -1;
-	atom = JS_NewAtom(ctx, "startsWith");
 	prefix = JS_NewString(ctx, "_");
-	answer = JS_Invoke(ctx, table, atom, 1, &prefix);
+	answer = ctx_invoke(ctx, table, str_eq(str_z(method), S("query")) ? "this.tableName" :
+	    "tableName", "startsWith", 1, &prefix);
 	JS_FreeValue(ctx, prefix);
-	JS_FreeAtom(ctx, atom);
 	if (!JS_IsException(answer))
 		js_throw_fmt(
 		    ctx, JSE_ERROR, "Invalid argument `table` for `%s`: expected a string", method);

@@ -94,7 +94,7 @@ function_args(JSContext *ctx, JSValueConst args, const char *method, struct val 
 		return true;
 	}
 	if (JS_IsNull(args)) {
-		js_throw_text(ctx, JSE_TYPE, S("not an object"));
+		js_throw_text(ctx, JSE_TYPE, S("Cannot convert undefined or null to object"));
 		return false;
 	}
 	simple = js_is_simple(ctx, args);

@@ -90,6 +90,10 @@ struct run *ctx_run(JSContext *ctx);
 void   *ctx_payload(JSContext *ctx, JSValueConst v, JSClassID id);
 /* The same for `this`: NULL with an exception. */
 void   *ctx_payload_this(JSContext *ctx, JSValueConst this_val, JSClassID id);
+/* name(...) and name.method(...) of what should be a function: else the words about that. */
+JSValue ctx_call(JSContext *ctx, JSValueConst fn, const char *name, int argc, JSValueConst *argv);
+JSValue ctx_invoke(JSContext *ctx, JSValueConst v, const char *name, const char *method, int argc,
+    JSValueConst *argv);
 /* A string argument into the run's arena; else the text of an InvalidArgument. */
 bool    ctx_arg_str(JSContext *ctx, JSValueConst v, const char *arg, const char *method, str *ret);
 /* `object`[atom] = value for new own members; takes value. False with an exception. */

@@ -204,7 +204,7 @@ do_filter(JSContext *ctx, struct cquery *cq, int argc, JSValueConst *argv)
 	if (cq->spec.nops >= OPERATORS_MAX)
 		return js_throw_fmt(ctx, JSE_ERROR,
 		    "Can't construct query with more than %d operators", OPERATORS_MAX);
-	result = JS_Call(ctx, predicate, JS_UNDEFINED, 1, &cx->filter_builder);
+	result = ctx_call(ctx, predicate, "predicate", 1, &cx->filter_builder);
 	ok = !JS_IsException(result) && ctx_expr_of(ctx, result, &x, &bad);
 	JS_FreeValue(ctx, result);
 	if (!ok)

@@ -157,11 +157,11 @@ refuse_foreign(JSContext *ctx, JSValueConst v)
 	JSValue exported;
 
 	if (JS_IsUndefined(v) || JS_IsNull(v)) {
-		js_throw_fmt(ctx, JSE_TYPE, "cannot read property 'export' of %s",
+		js_throw_fmt(ctx, JSE_TYPE, "Cannot read properties of %s (reading 'export')",
 		    JS_IsNull(v) ? "null" : "undefined");
 		return false;
 	}
-	exported = JS_Invoke(ctx, v, engine_of(ctx)->cx->atoms.export, 0, NULL);
+	exported = ctx_invoke(ctx, v, "range", "export", 0, NULL);
 	if (!JS_IsException(exported))
 		js_throw_text(ctx, JSE_TYPE, S("the builder's own methods must make the range"));
 	JS_FreeValue(ctx, exported);
@@ -182,7 +182,7 @@ ctx_ranges_of(JSContext *ctx, JSValueConst callback, struct ranges *ret)
 	builder = builder_object(ctx, en->cx->range, ARENA_NEW(en->run->arena, struct ranges));
 	if (JS_IsException(builder))
 		return false;
-	result = JS_Call(ctx, callback, JS_UNDEFINED, 1, &builder);
+	result = ctx_call(ctx, callback, "indexRange", 1, &builder);
 	JS_FreeValue(ctx, builder);
 	if (JS_IsException(result))
 		return false;
@@ -244,7 +244,7 @@ ctx_search_of(JSContext *ctx, JSValueConst callback, str *ret_filters)
 	    ARENA_NEW(en->run->arena, struct search_filters));
 	if (JS_IsException(builder))
 		return false;
-	result = JS_Call(ctx, callback, JS_UNDEFINED, 1, &builder);
+	result = ctx_call(ctx, callback, "searchFilter", 1, &builder);
 	JS_FreeValue(ctx, builder);
 	if (JS_IsException(result))
 		return false;

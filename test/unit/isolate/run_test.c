@@ -305,12 +305,12 @@ TEST(modules)
 		    "\"dynamic module import unsupported\"" },
 		{ "eval is absent, catchably",
 		    "export const f = query(() => { try { return eval('1') }"
-		    " catch (e) { return e instanceof TypeError } });",
+		    " catch (e) { return e instanceof EvalError } });",
 		    "true" },
 		{ "Function too",
 		    "export const f = query(() => { try { return new Function('return 1')() }"
 		    " catch (e) { return e.name } });",
-		    "\"TypeError\"" }, /* 04 checklist 26 */
+		    "\"EvalError\"" }, /* 04 checklist 26 */
 	};
 	struct world w;
 
