@@ -1,6 +1,6 @@
 /* stack.c - frames: from the engine's text, through source maps (spec 04 section 2.7).
  *
- * The engine notes frames as text, "    at f (convex:/messages.js:3:8)", without a header.
+ * The engine notes frames as text, "    at async f (convex:/messages.js:3:8)", without a header.
  * Frames are mapped through source maps when somebody looks: error.stack has a getter of ours
  * over the engine's, Error.captureStackTrace maps at once, and error_describe() (thrown.c) maps
  * what it finds.  Mapped frames no longer begin with our scheme, so mapping twice is harmless.
@@ -17,8 +17,10 @@
 
 struct frame {
 	str      func; /* n == 0: none */
-	str      file; /* p == NULL: no position */
+	str      file; /* p == NULL: no position, */
+	str      place; /* but this: "<anonymous>", "index 0" */
 	uint32_t line, col; /* from 1 */
+	bool     async; /* it waits for the one before */
 	bool     dropped;
 };
 
@@ -40,15 +42,19 @@ cut_number(str *s, uint32_t *ret)
 static bool
 location_parse(str text, struct frame *f)
 {
+	if (str_starts(text, S("index "))) { /* of Promise.all's array */
+		f->place = text;
+		return true;
+	}
 	if (str_eq(text, S("native")) || str_eq(text, S("<anonymous>"))) {
-		f->file.p = NULL;
+		f->place = S("<anonymous>");
 		return true;
 	}
 	f->file = text;
 	return cut_number(&f->file, &f->col) && cut_number(&f->file, &f->line) && f->file.n;
 }
 
-/* "at f (file:1:2)" or "at file:1:2". */
+/* "at [async ]f (file:1:2)" or "at [async ]file:1:2". */
 static bool
 frame_parse(str text, struct frame *f)
 {
@@ -59,6 +65,9 @@ frame_parse(str text, struct frame *f)
 	if (!str_starts(text, S("at ")))
 		return false;
 	text = str_from(text, 3);
+	f->async = str_starts(text, S("async "));
+	if (f->async)
+		text = str_from(text, 6);
 	if (!str_ends(text, S(")")))
 		return location_parse(text, f);
 	if (!str_rfind_char(text, '(', &open) || open < 1)
@@ -126,7 +135,7 @@ frame_at_edge(const struct frame *f) /* not shown at either end */
 static void
 frame_write(struct buf *b, const struct frame *f)
 {
-	buf_addz(b, "    at ");
+	buf_addz(b, f->async ? "    at async " : "    at ");
 	if (f->func.n) {
 		buf_add(b, f->func);
 		buf_addz(b, " (");
@@ -134,7 +143,7 @@ frame_write(struct buf *b, const struct frame *f)
 	if (f->file.p)
 		buf_fmt(b, "%.*s:%u:%u", STR_ARG(f->file), f->line, f->col);
 	else
-		buf_addz(b, "<anonymous>");
+		buf_add(b, f->place);
 	buf_addz(b, f->func.n ? ")\n" : "\n");
 }
 

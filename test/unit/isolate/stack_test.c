@@ -32,14 +32,125 @@ TEST(frames_are_mapped_and_trimmed)
 	    MAP("AAAA;AACA;AACA;AACA;AACA;AACA;AACA;ACAA"));
 	world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
 	CHECK_STRZ(w.res.error, "Uncaught TypeError: bad\n"
-	                        "    at inner (../convex/m.ts:2:1)\n"
-	                        "    at ../convex/m.ts:5:1\n"
-	                        "    at map (<anonymous>)\n"
-	                        "    at ../convex/m.ts:5:1\n");
+				"    at inner (../convex/m.ts:2:1)\n"
+				"    at ../convex/m.ts:5:1\n"
+				"    at Array.map (<anonymous>)\n"
+				"    at ../convex/m.ts:5:1\n");
 	/* The helper in the middle stays; at either end it would go. */
 	world_run(&w, UDF_QUERY, "m.js", "g", "[{}]");
 	CHECK(str_starts(
 	    w.res.error, S("Uncaught TypeError: bad\n    at inner (../convex/m.ts:2:1)\n")));
+	world_close(&w);
+}
+
+/* "    at f (../convex/m.ts:3:1)" as "f 3". */
+static void
+short_frames(struct buf *b, str error)
+{
+	size_t at, nl;
+
+	while (str_find_char(error, '\n', &nl)) {
+		str line = str_head(error, nl);
+
+		error = str_from(error, nl + 1);
+		if (!str_starts(line, S("    at ")))
+			continue;
+		if (b->n)
+			buf_add_byte(b, '\n');
+		line = str_from(line, 7);
+		if (str_find(line, S(" (<anonymous>)"), &at)) {
+			buf_add(b, str_head(line, at));
+		} else if (str_find(line, S("../convex/m.ts:"), &at)) {
+			str name = str_head(line, at), number = str_from(line, at + 15);
+
+			if (str_ends(name, S(" (")))
+				name.n -= 1;
+			buf_add(b, name);
+			while (number.n && *number.p >= '0' && *number.p <= '9') {
+				buf_add_byte(b, (uint8_t)*number.p);
+				number = str_from(number, 1);
+			}
+		} else {
+			buf_add(b, line);
+		}
+	}
+}
+
+/* Frames are named as V8 names them; functions that wait follow (04 checklist 17). */
+TEST(frames_are_those_of_v8)
+{
+	const struct {
+		const char *code,
+		    *want; /* lines of the handler, from 3; frames without "    at " */
+	} rows[] = {
+		{ "throw new Sub('s');", "f1 3" },
+		{ "new K();", "new K 1\nf1 3" },
+		{ "K.stat();", "K.stat 1\nf1 3" },
+		{ "Object.create(K.prototype).\n meth(\n 1);", "K.meth 1\nf1 4" },
+		{ "Object.create(K.prototype).acc;", "get acc [as acc] 1\nf1 3" },
+		{ "({ go: K.stat }).go();", "Object.stat [as go] 1\nf1 3" },
+		{ "[1].map(() => {\n null.x });", "4\nArray.map\nf1 3" },
+		{ "`${{ toString() { throw new Error('t') } }}`;", "Object.toString 3\nf1 3" },
+		{ "new Promise(() => null.x).then();\n null.y;", "f1 4" },
+		{ "sync.call(undefined);", "sync 1\nf1 3" },
+		{ "JSON.parse('{');", "f1 3" },
+		{ "JSON.parse('1', () => null.x);", "Object.<anonymous> 3\nJSON.parse\nf1 3" },
+		{ "await later();", "later 1\nasync f1 3" },
+		{ "const two = async () => {\n await later() };\n await two();",
+		    "later 1\nasync two 4\nasync f1 5" },
+		{ "const two = async () => later();\n await two();", "later 1\nasync f1 4" },
+		{ "await Promise.all([\n 1, later()]);",
+		    "later 1\nasync Promise.all (index 1)\nasync f1 3" },
+		{ "await Promise.all([Promise.allSettled([1]), Promise.all([later()])]);",
+		    "later 1\nasync Promise.all (index 0)\nasync Promise.all (index 1)\n"
+		    "async f1 3" },
+		{ "await Promise.race([later()]);", "later 1\nasync f1 3" },
+		{ "await later().finally(() => 1);", "later 1\nasync f1 3" },
+		{ "await tick().then(() => {\n null.x });", "4\nasync f1 3" },
+		{ "const k = Object.create(K.prototype);\n await k.wait();",
+		    "K.wait 1\nasync f1 4" },
+		{ "for await (const x of gen());", "gen 1\nasync f1 3" },
+		{ "async function* outer() { yield* gen() }\n await outer().next();",
+		    "gen 1\nasync outer 3\nasync f1 4" },
+		{ "const p = later();\n p.catch(() => 1);\n await p;", "later 1" },
+		{ "try { await later() } catch { }\n null.x;", "f1 4" },
+		{ "const deep = async (n) => n ? await deep(n - 1) : await later();\n await "
+		  "deep(12);",
+		    "later 1\nasync deep 3\nasync deep 3\nasync deep 3\nasync deep 3\nasync deep "
+		    "3\n"
+		    "async deep 3\nasync deep 3\nasync deep 3\nasync deep 3" },
+	};
+	struct world w;
+	int differ = 0;
+
+	world_open(&w);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char source[3000];
+		struct buf b;
+
+		snprintf(source, sizeof source, "%s%s%s\n}\nexport const f = query(f1);\n", HELPERS,
+		    "const tick = async () => { await null }; class Sub extends Error { "
+		    "constructor(m) {"
+		    " super(m) } }; const later = async () => { await tick(); throw new Error('l') "
+		    "};"
+		    " class K { constructor() { null.x } static stat() { null.x } meth() { null.x }"
+		    " get acc() { return null.x } async wait() { await tick(); null.x } };"
+		    " async function* gen() { await tick(); throw new Error('g') }"
+		    " function sync() { null.x }\n"
+		    "async function f1() {\n",
+		    rows[i].code);
+		world_push_map(&w, "m.js", source, MAP("AAAA;AACA;AACA;AACA;AACA;AACA;AACA"));
+		world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
+		buf_init(&b, 10000);
+		short_frames(&b, w.res.error);
+		if (!str_eq(buf_str(&b), str_z(rows[i].want))) {
+			differ++;
+			print_message("--- %s\n%.*s\n--- want\n%s\n", rows[i].code,
+			    STR_ARG(buf_str(&b)), rows[i].want);
+		}
+		buf_clear(&b);
+	}
+	CHECK_EQ(differ, 0);
 	world_close(&w);
 }
 
@@ -292,5 +403,6 @@ TEST(log_lines)
 	arena_free(a);
 }
 
-TEST_RUN(T(frames_are_mapped_and_trimmed), T(frames_are_limited), T(error_stack_is_headerless),
-    T(thrown_values), T(long_messages), T(convex_errors), T(source_maps), T(log_lines))
+TEST_RUN(T(frames_are_mapped_and_trimmed), T(frames_are_those_of_v8), T(frames_are_limited),
+    T(error_stack_is_headerless), T(thrown_values), T(long_messages), T(convex_errors),
+    T(source_maps), T(log_lines))
