@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/http_text.h"
 #include "base/mem.h"
 #include "fetch/fetch_int.h"
 
@@ -19,38 +20,20 @@
 
 /* --- the request's texts --- */
 
-static bool
-is_token(str s) /* RFC 9110 section 5.6.2 */
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c <= ' ' || c >= 127 || strchr("\"(),/:;<=>?@[\\]{}", c))
-			return false;
-	}
-	return s.n > 0;
-}
-
-static bool
-breaks_lines(str s)
-{
-	return memchr(s.p, '\r', s.n) || memchr(s.p, '\n', s.n) || memchr(s.p, '\0', s.n);
-}
-
 static status
 check_request(struct transfer *t)
 {
 	const struct fetch_request *r = &t->request;
 
-	if (!is_token(r->method))
+	if (!http_is_token(r->method))
 		return err_set(&t->error, ST_BAD_REQUEST, "FetchFailed",
 		    "invalid HTTP method '%.*s'", STR_ARG(r->method));
-	if (r->url.n == 0 || breaks_lines(r->url))
+	if (r->url.n == 0 || !http_is_one_line(r->url))
 		return err_set(&t->error, ST_BAD_REQUEST, "FetchFailed", "invalid URL");
 	for (size_t i = 0; i < r->nheaders; i++) {
 		const struct fetch_header *h = &r->headers[i];
 
-		if (!is_token(h->name) || (h->value.n > 0 && breaks_lines(h->value)))
+		if (!http_is_token(h->name) || !http_is_one_line(h->value))
 			return err_set(&t->error, ST_BAD_REQUEST, "FetchFailed",
 			    "invalid HTTP header '%.*s'", STR_ARG(h->name));
 	}

@@ -6,6 +6,7 @@
  */
 #include <stdatomic.h>
 
+#include "base/http_text.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "functions/http_action.h"
@@ -171,28 +172,6 @@ http_latin1_of(struct arena *a, str text, str *ret)
 	return true;
 }
 
-static bool
-is_token(str s) /* RFC 9110 section 5.6.2 */
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c <= ' ' || c >= 127 || strchr("\"(),/:;<=>?@[\\]{}", c))
-			return false;
-	}
-	return s.n > 0;
-}
-
-static bool
-is_value(str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == '\0')
-			return false;
-	}
-	return true;
-}
-
 static status
 pair_parse(struct arena *a, const struct json *j, struct http_pair *ret, struct err *e)
 {
@@ -200,11 +179,11 @@ pair_parse(struct arena *a, const struct json *j, struct http_pair *ret, struct 
 	    j->items[1].kind != JSON_STRING)
 		return err_set(e, ST_BAD_REQUEST, "InvalidHttpResponse",
 		    "HTTP action returned headers that are no pairs of strings");
-	if (!http_latin1_of(a, j->items[0].string, &ret->name) || !is_token(ret->name))
+	if (!http_latin1_of(a, j->items[0].string, &ret->name) || !http_is_token(ret->name))
 		return err_set(e, ST_BAD_REQUEST, "InvalidHttpResponse",
 		    "HTTP action returned an invalid header name: %.*s",
 		    STR_ARG(j->items[0].string));
-	if (!http_latin1_of(a, j->items[1].string, &ret->value) || !is_value(ret->value))
+	if (!http_latin1_of(a, j->items[1].string, &ret->value) || !http_is_one_line(ret->value))
 		return err_set(e, ST_BAD_REQUEST, "InvalidHttpResponse",
 		    "HTTP action returned an invalid value for the header %.*s",
 		    STR_ARG(ret->name));

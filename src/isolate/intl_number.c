@@ -16,28 +16,35 @@
 
 /* --- formatters --- */
 
-static struct utext16
-skeleton_of(struct arena *a, const char *const *parts)
+typedef void open_fn(struct intl_entry *e, struct utext16 skeleton, const char *id,
+    UErrorCode *code);
+
+static bool
+open_with(struct intl_entry *e, const char *const *parts, open_fn *open)
 {
-	return intl_utf16(a, parts[1]);
+	UErrorCode    code = U_ZERO_ERROR;
+	char          id[INTL_ID_MAX];
+	struct arena *a;
+
+	if (!intl_id(parts[0], id))
+		return false;
+	a = arena_new();
+	open(e, intl_utf16(a, parts[1]), id, &code);
+	arena_free(a);
+	return U_SUCCESS(code);
+}
+
+static void
+open_number(struct intl_entry *e, struct utext16 s, const char *id, UErrorCode *code)
+{
+	e->obj[0] = unumf_openForSkeletonAndLocale(s.p, (int32_t)s.n, id, code);
+	e->obj[1] = unumf_openResult(code);
 }
 
 static bool
 number_open(struct intl_entry *e, const char *const *parts)
 {
-	UErrorCode     code = U_ZERO_ERROR;
-	char           id[INTL_ID_MAX];
-	struct arena  *a;
-	struct utext16 s;
-
-	if (!intl_id(parts[0], id))
-		return false;
-	a = arena_new();
-	s = skeleton_of(a, parts);
-	e->obj[0] = unumf_openForSkeletonAndLocale(s.p, (int32_t)s.n, id, &code);
-	e->obj[1] = unumf_openResult(&code);
-	arena_free(a);
-	return U_SUCCESS(code);
+	return open_with(e, parts, open_number);
 }
 
 static void
@@ -49,23 +56,18 @@ number_close(struct intl_entry *e)
 
 static const struct intl_class number_class = { number_open, number_close };
 
+static void
+open_range(struct intl_entry *e, struct utext16 s, const char *id, UErrorCode *code)
+{
+	e->obj[0] = unumrf_openForSkeletonWithCollapseAndIdentityFallback(s.p, (int32_t)s.n,
+	    UNUM_RANGE_COLLAPSE_AUTO, UNUM_IDENTITY_FALLBACK_APPROXIMATELY, id, NULL, code);
+	e->obj[1] = unumrf_openResult(code);
+}
+
 static bool
 range_open(struct intl_entry *e, const char *const *parts)
 {
-	UErrorCode     code = U_ZERO_ERROR;
-	char           id[INTL_ID_MAX];
-	struct arena  *a;
-	struct utext16 s;
-
-	if (!intl_id(parts[0], id))
-		return false;
-	a = arena_new();
-	s = skeleton_of(a, parts);
-	e->obj[0] = unumrf_openForSkeletonWithCollapseAndIdentityFallback(s.p, (int32_t)s.n,
-	    UNUM_RANGE_COLLAPSE_AUTO, UNUM_IDENTITY_FALLBACK_APPROXIMATELY, id, NULL, &code);
-	e->obj[1] = unumrf_openResult(&code);
-	arena_free(a);
-	return U_SUCCESS(code);
+	return open_with(e, parts, open_range);
 }
 
 static void
