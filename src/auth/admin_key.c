@@ -30,7 +30,14 @@ auth_new(const struct auth_opts *opts)
 	a->signer = jwt_signer_new(opts->secret);
 	a->db = opts->db;
 	a->os = opts->os;
+	a->documents = documents_new(opts->fetch, opts->gate, opts->os);
 	return a;
+}
+
+void
+auth_stop(struct auth *a)
+{
+	documents_stop(a->documents);
 }
 
 void
@@ -38,6 +45,7 @@ auth_free(struct auth *a)
 {
 	if (!a)
 		return;
+	documents_free(a->documents);
 	jwt_signer_free(a->signer);
 	arena_free(a->arena);
 	sodium_memzero(a, sizeof *a);

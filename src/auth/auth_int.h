@@ -6,6 +6,7 @@
 #define AUTH_AUTH_INT_H
 
 #include "auth/auth.h"
+#include "auth/documents.h"
 #include "auth/sign_jwt.h"
 #include "base/arena.h"
 
@@ -17,6 +18,7 @@ struct auth {
 	struct jwt_signer *signer;      /* owned */
 	struct db       *db;            /* borrowed; NULL in keygen */
 	const struct os *os;
+	struct documents *documents;    /* owned */
 };
 
 /* The message inside an admin key (spec 02 section 15.2). */
@@ -46,6 +48,8 @@ str auth_user_label(struct arena *a, const char *kind, str token_id, str attribu
 
 /* --- user tokens --- */
 
+#define LEEWAY_S 5 /* between our clock and the provider's (spec 05 section 5.4) */
+
 struct jwt {
 	str                signed_part; /* header.payload, as it came */
 	const struct json *header, *claims;
@@ -56,8 +60,26 @@ struct jwt {
  * InvalidAuthHeader. */
 NODISCARD status jwt_parse(struct arena *a, str token, struct jwt *ret, struct err *e);
 
-/* Checks the signature with the key of the set that the token names.  `alg` is "RS256" or
- * "ES256".  UNAUTHENTICATED InvalidAuthHeader. */
+/* Whether the set has a key of the name that the token gives. */
+bool jwks_has_key(const struct json *jwks, const struct jwt *t);
+/* Checks the signature with the key of the set that the token names.  `alg`: "RS256" or "ES256",
+ * UNAUTHENTICATED InvalidAuthHeader.  p == NULL, for OpenID: RS256 or EdDSA, as the token says; a
+ * token without the name of a key is checked if only one key can have signed it; UNAUTHENTICATED
+ * Unauthenticated. */
 NODISCARD status jwks_verify(const struct json *jwks, const struct jwt *t, str alg, struct err *e);
+
+/* --- OpenID Connect: oidc.c --- */
+
+/* "https://a.example/" and "a.example" name the same issuer. */
+str canonical_issuer(struct arena *a, str s);
+str oidc_discovery_url(struct arena *a, str iss);
+/* Checks a token of an OIDC provider with the documents that are here.  UNAUTHENTICATED
+ * Unauthenticated, InvalidAuthHeader; AuthProviderDiscoveryFailed of several kinds. */
+NODISCARD status oidc_verify(struct auth *auth, struct arena *a, const struct jwt *t,
+    struct identity **ret, struct err *e);
+/* A user with these attributes (JSON of spec 05 section 5.5); `exp`: unix seconds. */
+struct identity *user_identity(struct arena *a, str iss, str sub, str attributes, double exp);
+/* Writes the members that every user has, behind "{". */
+void user_attributes(struct buf *out, struct arena *a, str iss, str sub);
 
 #endif

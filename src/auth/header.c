@@ -150,6 +150,25 @@ convex_scheme(struct auth *a, str key, struct identity **ret, struct err *e)
 	return auth_admin_key(a, key, NULL, ret, e);
 }
 
+/* The token behind "Bearer "; p == NULL: the header is another. */
+static str
+bearer(str authorization)
+{
+	str value = str_trim(str_from(authorization, 7));
+
+	return value.n > 0 && str_eq_nocase(str_head(authorization, 7), S("bearer ")) ?
+	    value :
+	    (str){ NULL, 0 };
+}
+
+bool
+auth_header_wait(struct auth *a, str authorization, struct auth_wait *w)
+{
+	str token = bearer(authorization);
+
+	return token.p && auth_token_wait(a, token, w);
+}
+
 status
 auth_header(struct auth *a, str authorization, str admin_key_param, struct identity **ret,
     struct err *e)
@@ -173,7 +192,7 @@ auth_header(struct auth *a, str authorization, str admin_key_param, struct ident
 	value = str_trim(str_from(authorization, 7));
 	if (value.n > 0 && str_eq_nocase(str_head(authorization, 7), S("convex ")))
 		return convex_scheme(a, value, ret, e);
-	if (value.n > 0 && str_eq_nocase(str_head(authorization, 7), S("bearer ")))
+	if (bearer(authorization).p)
 		return auth_user_token(a, value, ret, e);
 	return err_set(e, ST_BAD_REQUEST, "InvalidAdminKey", "Invalid admin key");
 }

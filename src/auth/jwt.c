@@ -1,6 +1,6 @@
 /* jwt.c - compact JWTs and the public keys that sign them.
  *
- * RS256 and ES256 over OpenSSL.  Keys come as a JSON Web Key Set.
+ * RS256, ES256 and EdDSA (Ed25519) over OpenSSL.  Keys come as a JSON Web Key Set.
  *
  * Thread: any.  Memory: the caller's arena; OpenSSL objects live for one call.
  */
@@ -133,6 +133,18 @@ ec_key(struct arena *a, const struct json *jwk)
 	return key;
 }
 
+static EVP_PKEY *
+okp_key(struct arena *a, const struct json *jwk)
+{
+	str x, crv;
+
+	if (!json_get_str(jwk, "crv", &crv) || !str_eq(crv, S("Ed25519")) ||
+	    !key_bytes(a, jwk, "x", &x) || x.n != 32)
+		return NULL;
+	return EVP_PKEY_new_raw_public_key(
+	    EVP_PKEY_ED25519, NULL, (const unsigned char *)x.p, x.n);
+}
+
 /* JWTs carry r and s side by side, OpenSSL wants them in DER. */
 static bool
 ec_signature_der(str raw, unsigned char **ret, size_t *ret_n)
@@ -155,66 +167,131 @@ ec_signature_der(str raw, unsigned char **ret, size_t *ret_n)
 	return true;
 }
 
+static const struct algorithm {
+	const char *name, *kty;
+	EVP_PKEY *(*key)(struct arena *a, const struct json *jwk);
+	const EVP_MD *(*digest)(void); /* NULL: the algorithm's own */
+	bool        raw_ec;            /* signatures are r and s */
+	bool        openid;            /* accepted without being configured */
+} algorithms[] = {
+	{ "RS256", "RSA", rsa_key, EVP_sha256, false, true },
+	{ "EdDSA", "OKP", okp_key, NULL, false, true },
+	{ "ES256", "EC", ec_key, EVP_sha256, true, false },
+};
+
 static bool
-verify_with(EVP_PKEY *key, str text, const unsigned char *sig, size_t nsig)
+verify_with(const struct algorithm *alg, EVP_PKEY *key, str text, const unsigned char *sig,
+    size_t nsig)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	bool        ok;
 
-	ok = md && EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, key) == 1 &&
+	ok = md &&
+	    EVP_DigestVerifyInit(md, NULL, alg->digest ? alg->digest() : NULL, NULL, key) == 1 &&
 	    EVP_DigestVerify(md, sig, nsig, (const unsigned char *)text.p, text.n) == 1;
 	EVP_MD_CTX_free(md);
 	return ok;
 }
 
 static bool
-verify(struct arena *a, const struct json *jwk, const struct jwt *t, bool ec)
+verify(const struct algorithm *alg, const struct json *jwk, const struct jwt *t)
 {
-	EVP_PKEY      *key = ec ? ec_key(a, jwk) : rsa_key(a, jwk);
-	unsigned char *der = NULL;
-	size_t         n = 0;
-	bool           ok = false;
+	struct arena        *scratch = arena_new();
+	EVP_PKEY            *key = alg->key(scratch, jwk);
+	const unsigned char *sig = (const unsigned char *)t->signature.p;
+	unsigned char       *der = NULL;
+	size_t               n = t->signature.n;
+	bool                 ok = key != NULL;
 
-	if (key && !ec)
-		ok = verify_with(key, t->signed_part, (const unsigned char *)t->signature.p,
-		    t->signature.n);
-	else if (key && ec_signature_der(t->signature, &der, &n))
-		ok = verify_with(key, t->signed_part, der, n);
+	if (ok && alg->raw_ec) {
+		ok = ec_signature_der(t->signature, &der, &n);
+		sig = der;
+	}
+	ok = ok && verify_with(alg, key, t->signed_part, sig, n);
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
+	arena_free(scratch);
 	return ok;
+}
+
+static const struct algorithm *
+find_algorithm(const struct jwt *t, str configured)
+{
+	str name;
+
+	if (!json_get_str(t->header, "alg", &name) || (configured.p && !str_eq(name, configured)))
+		return NULL;
+	for (size_t i = 0; i < COUNT_OF(algorithms); i++) {
+		if (str_eq(name, str_z(algorithms[i].name)) &&
+		    (configured.p || algorithms[i].openid))
+			return &algorithms[i];
+	}
+	return NULL;
+}
+
+static bool
+key_fits(const struct json *jwk, const struct algorithm *alg, str kid)
+{
+	str id, kty, use;
+
+	if (json_get_str(jwk, "use", &use) && str_eq(use, S("enc")))
+		return false;
+	if (alg && (!json_get_str(jwk, "kty", &kty) || !str_eq(kty, str_z(alg->kty))))
+		return false;
+	return !kid.p || (json_get_str(jwk, "kid", &id) && str_eq(id, kid));
+}
+
+/* The first key that fits; `alg` NULL: of any kind; kid p == NULL: of any name. */
+static const struct json *
+find_key(const struct json *jwks, const struct algorithm *alg, str kid, size_t *ret_n)
+{
+	const struct json *keys = json_get(jwks, "keys"), *found = NULL;
+
+	*ret_n = 0;
+	for (size_t i = 0; keys && keys->kind == JSON_ARRAY && i < keys->n; i++) {
+		if (!key_fits(&keys->items[i], alg, kid))
+			continue;
+		if (!found)
+			found = &keys->items[i];
+		++*ret_n;
+	}
+	return found;
+}
+
+bool
+jwks_has_key(const struct json *jwks, const struct jwt *t)
+{
+	str    kid;
+	size_t n;
+
+	return !json_get_str(t->header, "kid", &kid) || find_key(jwks, NULL, kid, &n) != NULL;
 }
 
 status
 jwks_verify(const struct json *jwks, const struct jwt *t, str alg, struct err *e)
 {
-	const struct json *keys = json_get(jwks, "keys");
-	bool               ec = str_eq(alg, S("ES256"));
-	str                kid, got;
-	struct arena      *scratch;
-	bool               ok;
+	const struct algorithm *algorithm = find_algorithm(t, alg);
+	const char             *failed = alg.p ? code : "Unauthenticated";
+	const struct json      *key;
+	str                     kid = { NULL, 0 };
+	size_t                  n;
 
-	if (!json_get_str(t->header, "alg", &got) || !str_eq(got, alg))
-		return err_set(e, ST_UNAUTHENTICATED, code,
-		    "Could not verify JWT: its algorithm is not %.*s", STR_ARG(alg));
-	if (!json_get_str(t->header, "kid", &kid))
+	if (!algorithm)
+		return err_set(e, ST_UNAUTHENTICATED, failed,
+		    "Could not verify JWT: its algorithm is not %.*s",
+		    STR_ARG(alg.p ? alg : S("RS256 or EdDSA")));
+	if (!json_get_str(t->header, "kid", &kid) && alg.p)
 		return err_set(
-		    e, ST_UNAUTHENTICATED, code, "Could not verify JWT: it names no key (kid)");
-	for (size_t i = 0; keys && keys->kind == JSON_ARRAY && i < keys->n; i++) {
-		const struct json *jwk = &keys->items[i];
-		str                id, kty;
-
-		if (!json_get_str(jwk, "kid", &id) || !str_eq(id, kid) ||
-		    !json_get_str(jwk, "kty", &kty) || !str_eq(kty, ec ? S("EC") : S("RSA")))
-			continue;
-		scratch = arena_new();
-		ok = verify(scratch, jwk, t, ec);
-		arena_free(scratch);
-		if (ok)
-			return ST_OK;
-		return err_set(e, ST_UNAUTHENTICATED, code,
+		    e, ST_UNAUTHENTICATED, failed, "Could not verify JWT: it names no key (kid)");
+	key = find_key(jwks, algorithm, kid, &n);
+	if (!key)
+		return err_set(e, ST_UNAUTHENTICATED, failed,
+		    "Could not verify JWT: no key '%.*s' in the key set", STR_ARG(kid));
+	if (!kid.p && n > 1)
+		return err_set(e, ST_UNAUTHENTICATED, failed,
+		    "Could not verify JWT: it names no key (kid), and there are several");
+	if (!verify(algorithm, key, t))
+		return err_set(e, ST_UNAUTHENTICATED, failed,
 		    "Could not verify JWT: the signature does not fit");
-	}
-	return err_set(e, ST_UNAUTHENTICATED, code,
-	    "Could not verify JWT: no key '%.*s' in the key set", STR_ARG(kid));
+	return ST_OK;
 }

@@ -1,10 +1,9 @@
 /* user_token.c - from a user's JWT to an identity (spec 05 sections 5.2 to 5.5).
  *
- * The providers are the rows of _auth.  A customJwt provider whose keys are in a data: URL is
- * verified here; the others need outgoing HTTP, which this server does not have: they are
- * refused with the errors that an unreachable issuer gives.
+ * The providers are the rows of _auth.  Their keys are in a data: URL, or in documents that
+ * auth_token_wait() has downloaded before (documents.h).
  *
- * Thread: any.  Memory: one scratch arena per call.
+ * Thread: the loop thread.  Memory: one scratch arena per call.
  */
 #include "auth/auth_int.h"
 #include "base/enc.h"
@@ -12,7 +11,9 @@
 #include "base/url.h"
 #include "database/txn.h"
 
-#define LEEWAY_S 5
+/* A token that names an unknown key may have been signed after a rotation; no stranger makes us
+ * ask for the keys more often than that. */
+#define KEYS_RENEW_NS (10ull * 1000000000ull)
 
 struct provider {
 	bool custom;
@@ -22,9 +23,13 @@ struct provider {
 	str  algorithm;
 };
 
-struct provider_list {
+/* One token, on its way. */
+struct check {
 	struct arena *arena;
 	VEC(struct provider) v;
+	struct jwt    jwt;
+	str           iss;
+	const struct provider *provider;
 };
 
 static str
@@ -38,24 +43,24 @@ row_str(struct arena *a, struct val row, const char *name)
 static bool
 add_provider(void *arg, struct doc *d)
 {
-	struct provider_list *list = arg;
+	struct check   *c = arg;
 	struct val            row = doc_val(d);
 	struct provider       p = { 0 };
 
-	p.custom = str_eq(row_str(list->arena, row, "type"), S("customJwt"));
-	p.issuer = row_str(list->arena, row, p.custom ? "issuer" : "domain");
-	p.application_id = row_str(list->arena, row, "applicationID");
-	p.jwks = row_str(list->arena, row, "jwks");
-	p.algorithm = row_str(list->arena, row, "algorithm");
+	p.custom = str_eq(row_str(c->arena, row, "type"), S("customJwt"));
+	p.issuer = row_str(c->arena, row, p.custom ? "issuer" : "domain");
+	p.application_id = row_str(c->arena, row, "applicationID");
+	p.jwks = row_str(c->arena, row, "jwks");
+	p.algorithm = row_str(c->arena, row, "algorithm");
 	/* stored with its quotes (spec 05 section 5.2) */
 	if (p.algorithm.n >= 2 && p.algorithm.p[0] == '"')
 		p.algorithm = str_of(p.algorithm.p + 1, p.algorithm.n - 2);
-	vec_push(&list->v, p);
+	vec_push(&c->v, p);
 	return true;
 }
 
 static status
-load_providers(struct auth *a, struct provider_list *list, struct err *e)
+load_providers(struct auth *a, struct check *c, struct err *e)
 {
 	struct txn_opts opts = { .system = true, .writer = S("auth") };
 	struct txn     *t;
@@ -65,13 +70,12 @@ load_providers(struct auth *a, struct provider_list *list, struct err *e)
 		return ST_OK;
 	opts.snapshot = db_snapshot(a->db);
 	t = txn_begin(&opts);
-	st = txn_sys_each(t, S("_auth"), S("by_id"), NULL, 0, add_provider, list, e);
+	st = txn_sys_each(t, S("_auth"), S("by_id"), NULL, 0, add_provider, c, e);
 	txn_free(t);
 	return st;
 }
 
-/* "https://a.example/" and "a.example" name the same issuer. */
-static str
+str
 canonical_issuer(struct arena *a, str s)
 {
 	size_t at;
@@ -99,16 +103,17 @@ audience_has(const struct json *aud, str application_id)
 }
 
 static const struct provider *
-match(struct arena *a, const struct provider_list *list, const struct json *claims, str iss)
+match(const struct check *c)
 {
-	const struct json *aud = json_get(claims, "aud");
+	const struct json *aud = json_get(c->jwt.claims, "aud");
+	str                iss = canonical_issuer(c->arena, c->iss);
 
-	for (size_t i = 0; i < list->v.n; i++) {
-		const struct provider *p = &list->v.v[i];
+	for (size_t i = 0; i < c->v.n; i++) {
+		const struct provider *p = &c->v.v[i];
 
 		if (p->application_id.p && !audience_has(aud, p->application_id))
 			continue;
-		if (str_eq(canonical_issuer(a, iss), canonical_issuer(a, p->issuer)))
+		if (str_eq(iss, canonical_issuer(c->arena, p->issuer)))
 			return p;
 	}
 	return NULL;
@@ -134,11 +139,29 @@ data_jwks(struct arena *a, str url, const struct json **ret, struct err *e)
 	buf_clear(&bytes);
 	if (!ok)
 		return err_set(e, ST_UNAUTHENTICATED, "InvalidAuthHeader",
-		    "Could not read the key set of the auth provider: `jwks` must be a data: URL "
-		    "with JSON"
-		    " on this server");
+		    "Could not read the key set of the auth provider: its `jwks` is a data: URL "
+		    "without JSON");
 	*ret = j;
 	return ST_OK;
+}
+
+static status
+downloaded_jwks(const struct auth *auth, str url, const struct json **ret, struct err *e)
+{
+	const struct document *d = documents_get(auth->documents, url);
+	str                    why = S("it was not downloaded");
+
+	if (d && d->json && d->json_type) {
+		*ret = d->json;
+		return ST_OK;
+	}
+	if (d)
+		why = d->json ? S("its Content-Type is neither application/json nor "
+				  "application/jwk-set+json") :
+		                d->why;
+	return err_set(e, ST_UNAUTHENTICATED, "InvalidAuthHeader",
+	    "Could not read the key set of the auth provider at %.*s: %.*s", STR_ARG(url),
+	    STR_ARG(why));
 }
 
 static status
@@ -189,67 +212,91 @@ write_claims(struct buf *out, const struct json *claims, str prefix, struct aren
 	}
 }
 
-static struct identity *
-user_identity(struct arena *a, const struct json *claims, str iss, str sub, double exp)
+void
+user_attributes(struct buf *out, struct arena *a, str iss, str sub)
+{
+	json_key(out, "tokenIdentifier");
+	json_write_str(out, arena_fmt(a, "%.*s|%.*s", STR_ARG(iss), STR_ARG(sub)));
+	json_key(out, "subject");
+	json_write_str(out, sub);
+	json_key(out, "issuer");
+	json_write_str(out, iss);
+}
+
+struct identity *
+user_identity(struct arena *a, str iss, str sub, str attributes, double exp)
 {
 	str              token_id = arena_fmt(a, "%.*s|%.*s", STR_ARG(iss), STR_ARG(sub));
-	struct buf       b;
+	struct identity *id = auth_identity(
+	    IDENTITY_USER, false, auth_user_label(a, "user", token_id, attributes), attributes);
+
+	id->expires_s = exp < 1e18 ? (uint64_t)exp : UINT64_MAX;
+	return id;
+}
+
+static struct identity *
+custom_identity(const struct check *c, str sub, double exp)
+{
 	struct identity *id;
+	struct buf       b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
 	buf_add_byte(&b, '{');
-	json_key(&b, "tokenIdentifier");
-	json_write_str(&b, token_id);
-	json_key(&b, "subject");
-	json_write_str(&b, sub);
-	json_key(&b, "issuer");
-	json_write_str(&b, iss);
-	write_claims(&b, claims, STR_EMPTY, a);
+	user_attributes(&b, c->arena, c->iss, sub);
+	write_claims(&b, c->jwt.claims, STR_EMPTY, c->arena);
 	buf_add_byte(&b, '}');
-	id = auth_identity(IDENTITY_USER, false, auth_user_label(a, "user", token_id, buf_str(&b)),
-	    buf_str(&b));
-	id->expires_s = exp < 1e18 ? (uint64_t)exp : UINT64_MAX;
+	id = user_identity(c->arena, c->iss, sub, buf_str(&b), exp);
 	buf_clear(&b);
 	return id;
 }
 
-static status
-verify_custom(struct auth *auth, struct arena *a, const struct provider *p, const struct jwt *t,
-    str iss, struct identity **ret, struct err *e)
+static bool
+is_data_url(str url)
 {
-	const struct json *jwks = NULL;
-	double             exp = 0;
-	str                sub;
+	return str_starts(url, S("data:"));
+}
 
-	TRY(data_jwks(a, p->jwks, &jwks, e));
-	TRY(jwks_verify(jwks, t, p->algorithm, e));
-	TRY(check_times(t->claims, (double)os_now_ns(auth->os) / 1e9, &exp, e));
-	if (!json_get_str(t->claims, "sub", &sub))
+static status
+verify_custom(struct auth *auth, const struct check *c, struct identity **ret, struct err *e)
+{
+	const struct provider *p = c->provider;
+	const struct json     *jwks = NULL;
+	double                 exp = 0;
+	str                    sub;
+
+	if (is_data_url(p->jwks))
+		TRY(data_jwks(c->arena, p->jwks, &jwks, e));
+	else
+		TRY(downloaded_jwks(auth, p->jwks, &jwks, e));
+	TRY(jwks_verify(jwks, &c->jwt, p->algorithm, e));
+	TRY(check_times(c->jwt.claims, (double)os_now_ns(auth->os) / 1e9, &exp, e));
+	if (!json_get_str(c->jwt.claims, "sub", &sub))
 		return err_set(e, ST_UNAUTHENTICATED, "InvalidAuthHeader",
 		    "Could not verify JWT: it has no subject (sub)");
-	*ret = user_identity(a, t->claims, iss, sub, exp);
+	*ret = custom_identity(c, sub, exp);
 	return ST_OK;
 }
 
 static status
-no_provider(const struct provider_list *list, const struct json *claims, str iss, struct err *e)
+no_provider(const struct check *c, struct err *e)
 {
-	struct buf aud, known;
-	status     st;
+	const struct json *claims = c->jwt.claims;
+	struct buf         aud, known;
+	status             st;
 
 	buf_init(&aud, 512);
 	buf_init(&known, 4096);
 	if (json_get(claims, "aud"))
 		json_write(&aud, json_get(claims, "aud"));
-	for (size_t i = 0; i < list->v.n; i++) {
-		const struct provider *p = &list->v.v[i];
+	for (size_t i = 0; i < c->v.n; i++) {
+		const struct provider *p = &c->v.v[i];
 
 		buf_fmt(&known, "%s%.*s (applicationID %.*s)", i ? ", " : "", STR_ARG(p->issuer),
 		    STR_ARG(p->application_id.p ? p->application_id : S("any")));
 	}
 	st = err_set(e, ST_UNAUTHENTICATED, "NoAuthProvider",
 	    "No auth provider found matching the given token: its issuer is '%.*s', its audience "
-	    "is %.*s. Configured in auth.config: %.*s.", STR_ARG(iss),
+	    "is %.*s. Configured in auth.config: %.*s.", STR_ARG(c->iss),
 	    STR_ARG(aud.n ? buf_str(&aud) : S("absent")),
 	    STR_ARG(known.n ? buf_str(&known) : S("no providers")));
 	buf_clear(&aud);
@@ -257,38 +304,112 @@ no_provider(const struct provider_list *list, const struct json *claims, str iss
 	return st;
 }
 
+/* Whose token it is said to be. */
 static status
-user_token(struct auth *auth, struct provider_list *list, str token, struct identity **ret,
-    struct err *e)
+check_begin(struct auth *auth, struct check *c, str token, struct err *e)
 {
-	const struct provider *p;
-	struct jwt             t;
-	str                    iss;
-
-	TRY(jwt_parse(list->arena, token, &t, e));
-	if (!json_get_str(t.claims, "iss", &iss))
+	TRY(jwt_parse(c->arena, token, &c->jwt, e));
+	if (!json_get_str(c->jwt.claims, "iss", &c->iss))
 		return err_set(e, ST_UNAUTHENTICATED, "InvalidAuthHeader",
 		    "Could not verify JWT: it has no issuer (iss)");
-	TRY(load_providers(auth, list, e));
-	p = match(list->arena, list, t.claims, iss);
-	if (!p)
-		return no_provider(list, t.claims, iss, e);
-	if (!p->custom)
-		return err_set(e, ST_BAD_REQUEST, "AuthProviderDiscoveryFailed",
-		    "Auth provider discovery of %.*s failed: this server makes no outgoing HTTP "
-		    "requests;"
-		    " configure a customJwt provider whose `jwks` is a data: URL",
-		    STR_ARG(p->issuer));
-	return verify_custom(auth, list->arena, p, &t, iss, ret, e);
+	TRY(load_providers(auth, c, e));
+	c->provider = match(c);
+	return c->provider ? ST_OK : no_provider(c, e);
+}
+
+static void
+check_end(struct check *c)
+{
+	vec_clear(&c->v);
+	arena_free(c->arena);
+}
+
+static status
+user_token(struct auth *auth, struct check *c, str token, struct identity **ret, struct err *e)
+{
+	TRY(check_begin(auth, c, token, e));
+	if (c->provider->custom)
+		return verify_custom(auth, c, ret, e);
+	return oidc_verify(auth, c->arena, &c->jwt, ret, e);
 }
 
 status
 auth_user_token(struct auth *a, str token, struct identity **ret, struct err *e)
 {
-	struct provider_list list = { .arena = arena_new() };
-	status               st = user_token(a, &list, token, ret, e);
+	struct check c = { .arena = arena_new() };
+	status       st = user_token(a, &c, token, ret, e);
 
-	vec_clear(&list.v);
-	arena_free(list.arena);
+	check_end(&c);
 	return st;
+}
+
+/* --- keys that must be downloaded first --- */
+
+static bool
+key_set_wait(struct auth *a, const struct check *c, str url, struct auth_wait *w)
+{
+	const struct document *d;
+
+	if (documents_wait(a->documents, url, w))
+		return true;
+	d = documents_get(a->documents, url);
+	return d && d->json && !jwks_has_key(d->json, &c->jwt) &&
+	    documents_renew(a->documents, url, KEYS_RENEW_NS, w);
+}
+
+static bool
+missing(struct auth *a, struct check *c, str token, struct auth_wait *w)
+{
+	const struct document *d;
+	str                    url;
+
+	if (check_begin(a, c, token, NULL) != ST_OK)
+		return false; /* the check will say why */
+	if (c->provider->custom)
+		return !is_data_url(c->provider->jwks) &&
+		    key_set_wait(a, c, c->provider->jwks, w);
+	url = oidc_discovery_url(c->arena, c->iss);
+	if (documents_wait(a->documents, url, w))
+		return true;
+	d = documents_get(a->documents, url);
+	return d && json_get_str(d->json, "jwks_uri", &url) && key_set_wait(a, c, url, w);
+}
+
+static bool
+wait_on(struct auth_wait *w, str token)
+{
+	struct check c = { .arena = arena_new() };
+	bool         waits = missing(w->auth, &c, token, w);
+
+	check_end(&c);
+	return waits;
+}
+
+bool
+auth_token_wait(struct auth *a, str token, struct auth_wait *w)
+{
+	w->auth = a;
+	w->since_ns = os_mono_ns(a->os);
+	link_init(&w->link);
+	if (!wait_on(w, token))
+		return false;
+	w->token = blob_new(token);
+	return true;
+}
+
+void
+token_again(struct auth_wait *w)
+{
+	if (wait_on(w, blob_str(w->token)))
+		return;
+	auth_wait_cancel(w);
+	w->ready(w->arg);
+}
+
+void
+auth_wait_cancel(struct auth_wait *w)
+{
+	link_leave(&w->link);
+	blob_unref(w->token);
+	w->token = NULL;
 }

@@ -71,9 +71,4 @@ struct transfer *fetch_start(struct fetch *f, const struct fetch_request *r, fet
 void fetch_cancel(struct transfer *t);  /* stops; `done` comes with an error if it has not come */
 void fetch_release(struct transfer *t); /* NULL is fine; does not stop it */
 
-/* For callers without a loop (JWKS downloads): the whole response, at most `max` body bytes.
- * Blocks.  OPERATIONAL FetchFailed. */
-NODISCARD status fetch_all(struct fetch *f, const struct fetch_request *r, size_t max,
-    struct arena *a, int *ret_status, str *ret_body, struct err *e);
-
 #endif

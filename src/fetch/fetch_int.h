@@ -1,7 +1,7 @@
 /* fetch_int.h - the HTTP client, as the files that implement it see it.
  *
  * fetch.c has the thread and its queue; transfer.c sets one transfer up and feeds its request;
- * response.c takes its response in; gunzip.c decodes bodies; fetch_all.c waits for whole responses.
+ * response.c takes its response in; gunzip.c decodes bodies.
  *
  * Thread: the fetch thread, but what fetch.h lets anybody do.
  */

@@ -270,7 +270,6 @@ isolate_open(struct server *s, size_t burst)
 static void
 make_actions(struct server *s)
 {
-	s->fetch = fetch_new(&(struct fetch_opts){ .proxy = s->flags->http_proxy });
 	functions_set_services(s->functions, &(struct action_services){
 	    .gate = core_gate(s->core),
 	    .runner = s->runner,
@@ -290,6 +289,16 @@ make_actions(struct server *s)
 }
 
 static void
+make_auth(struct server *s)
+{
+	struct auth_opts opts = { .instance_name = s->instance_name, .db = s->db, .os = s->os,
+		.fetch = s->fetch, .gate = core_gate(s->core) };
+
+	memcpy(opts.secret, s->secret, sizeof opts.secret);
+	s->auth = auth_new(&opts);
+}
+
+static void
 make_modules(struct server *s)
 {
 	struct functions_opts functions = { .db = s->db,
@@ -299,9 +308,6 @@ make_modules(struct server *s)
 		.redact = s->flags->redact,
 		.last_try_alone = true };
 
-	struct auth_opts auth = { .instance_name = s->instance_name, .db = s->db, .os = s->os };
-
-	memcpy(auth.secret, s->secret, sizeof auth.secret);
 	s->sysfn = (struct sysfn_env){ s->cloud_url, s->site_url };
 	functions.natives = sysfn_table(&s->sysfn, &functions.nnatives);
 	s->storage = make_storage(s);
@@ -311,7 +317,8 @@ make_modules(struct server *s)
 	functions.node = s->node;
 	s->tier = tier_new(&(struct tier_opts){ .os = s->os });
 	functions.tier = s->tier;
-	s->auth = auth_new(&auth);
+	s->fetch = fetch_new(&(struct fetch_opts){ .proxy = s->flags->http_proxy });
+	make_auth(s);
 	functions.sign_jwt = sign_jwt;
 	functions.sign_jwt_arg = auth_signer(s->auth);
 	s->functions = functions_new(&functions);

@@ -239,6 +239,38 @@ no_route(struct http_exchange *x)
 		http_reply_error(x, 404, S("NotFound"), text);
 }
 
+/* A request whose token can be checked only with keys that must be downloaded. */
+struct key_wait {
+	struct auth_wait      wait;
+	struct api           *api;
+	struct http_exchange *x;
+};
+
+static void
+on_keys(void *arg)
+{
+	struct key_wait      *k = arg;
+	struct http_exchange *x = k->x;
+
+	k->api->busy--;
+	x->route->handle(k->api, x);
+}
+
+static bool
+wait_for_keys(struct api *a, struct http_exchange *x)
+{
+	struct key_wait *k;
+
+	if (!http_header(x, "authorization").p)
+		return false;
+	k = ARENA_NEW(x->arena, struct key_wait);
+	*k = (struct key_wait){ .wait = { .ready = on_keys, .arg = k }, .api = a, .x = x };
+	if (!auth_header_wait(a->opts.auth, http_header(x, "authorization"), &k->wait))
+		return false;
+	a->busy++;
+	return true;
+}
+
 static void
 api_request(void *arg, struct http_exchange *x)
 {
@@ -258,7 +290,8 @@ api_request(void *arg, struct http_exchange *x)
 		api_done(x);
 		return;
 	}
-	x->route->handle(a, x);
+	if (!wait_for_keys(a, x))
+		x->route->handle(a, x);
 }
 
 struct http_app
@@ -276,7 +309,7 @@ api_app(struct api *a)
 void
 api_done(struct http_exchange *x)
 {
-	http_conn_answer(x);
+	http_server_answer(x);
 }
 
 void
@@ -375,5 +408,6 @@ api_stop(struct api *a)
 	api_push_stop(a);
 	api_storage_stop(a);
 	api_sync_stop(a);
+	auth_stop(a->opts.auth);
 	api_settle(a);
 }

@@ -35,6 +35,8 @@ on_later(void *arg)
 	session_step(arg);
 }
 
+static void on_keys(void *session);
+
 static str
 keep(struct session *s, str text)
 {
@@ -63,6 +65,8 @@ session_new(const struct session_opts *opts)
 	link_init(&s->actions);
 	s->later.fn = on_later;
 	s->later.arg = s;
+	s->keys.ready = on_keys;
+	s->keys.arg = s;
 	return s;
 }
 
@@ -73,6 +77,10 @@ session_free(struct session *s)
 		return;
 	s->closed = true;
 	runner_undefer(&s->later);
+	auth_wait_cancel(&s->keys);
+	for (size_t i = s->held_at; i < s->held.n; i++)
+		blob_unref(s->held.v[i]);
+	vec_clear(&s->held);
 	requests_free(s);
 	transition_free(s);
 	vec_clear(&s->pending_mods);
@@ -313,24 +321,84 @@ on_message(struct session *s, const struct client_message *m)
 	}
 }
 
-void
-session_message(struct session *s, str text)
+/* Later messages depend on who sends them: they stay behind the token. */
+static void
+hold(struct session *s, str text)
+{
+	if (s->held_bytes + text.n > HELD_BYTES_MAX) {
+		session_fail(s, ST_RATE_LIMITED, S("TooManyMessages"),
+		    S("More than 64 MiB of messages wait for the keys of the auth provider."));
+		return;
+	}
+	s->held_bytes += text.n;
+	vec_push(&s->held, blob_new(text));
+}
+
+/* The keys that this message needs are on their way. */
+static bool
+wait_for_keys(struct session *s, const struct client_message *m)
+{
+	if (m->kind != CLIENT_AUTH || m->token_kind != TOKEN_USER)
+		return false;
+	s->waits = auth_token_wait(s->opts.auth, m->token, &s->keys);
+	return s->waits;
+}
+
+/* False: it waits, and must be held. */
+static bool
+take(struct session *s, str text, bool keys_came)
 {
 	struct client_message m;
 	struct err            e;
 	status                st;
 
-	if (s->closed)
-		return;
 	arena_reset(s->scratch);
 	e = err_in(s->scratch);
 	st = client_message_parse(s->scratch, text, &m, &e);
-	if (st == ST_OK)
-		on_message(s, &m);
-	else
+	if (st != ST_OK)
 		fail_err(s, &e, st);
+	else if (!keys_came && wait_for_keys(s, &m))
+		return false;
+	else
+		on_message(s, &m);
+	return true;
+}
+
+static void
+schedule_step(struct session *s)
+{
 	if (s->update_scheduled && !s->closed)
 		runner_defer(s->opts.runner, &s->later);
+}
+
+void
+session_message(struct session *s, str text)
+{
+	if (s->closed)
+		return;
+	if (s->waits || !take(s, text, false))
+		hold(s, text);
+	schedule_step(s);
+}
+
+static void
+on_keys(void *session)
+{
+	struct session *s = session;
+	bool            first = true;
+
+	s->waits = false;
+	for (; s->held_at < s->held.n && !s->closed; s->held_at++, first = false) {
+		struct blob *message = s->held.v[s->held_at];
+
+		if (!take(s, blob_str(message), first))
+			break;
+		s->held_bytes -= blob_str(message).n;
+		blob_unref(message);
+	}
+	if (s->held_at == s->held.n)
+		s->held.n = s->held_at = 0;
+	schedule_step(s);
 }
 
 void

@@ -11,6 +11,7 @@
 #ifndef SYNC_SESSION_INT_H
 #define SYNC_SESSION_INT_H
 
+#include "base/blob.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/vec.h"
@@ -23,6 +24,7 @@
 #define QUERIES_MAX         10000
 #define MODS_MAX            100000
 #define MODS_BYTES_MAX      ((size_t)64 << 20)  /* modifications not yet applied */
+#define HELD_BYTES_MAX      ((size_t)64 << 20)  /* messages behind a token whose keys come */
 #define TRANSITIONS_QUEUED_MAX 2
 #define CHUNK_BYTES         5000000
 #define UUID_CHARS          36
@@ -147,6 +149,11 @@ struct session {
 	struct link      executed; /* mutations whose response is not durable yet */
 	struct link      actions;
 	size_t           nmutations, nactions, request_bytes;
+
+	struct auth_wait keys;     /* of the token in the first of the held messages */
+	bool             waits;    /* for them */
+	VEC(struct blob *) held;   /* messages as they came, from held_at on */
+	size_t           held_at, held_bytes;
 
 	uint64_t         last_sent_ns;
 	struct deferred  later;

@@ -936,28 +936,6 @@ TEST(timeouts)
 	call_clear(&c);
 }
 
-/* The blocking form: status and body, a limit, and why not. */
-TEST(whole)
-{
-	struct arena        *a = arena_new();
-	struct err           e = err_in(a);
-	struct fetch_request r = { .method = S("GET") };
-	int                  http = 0;
-	str                  body = STR_EMPTY;
-	char                 url[64];
-
-	snprintf(url, sizeof url, "http://127.0.0.1:%d/trickle", server->port);
-	r.url = str_z(url);
-	CHECK_EQ(fetch_all(client, &r, 100, a, &http, &body, &e), ST_OK);
-	CHECK_EQ(http, 200);
-	CHECK_STRZ(body, "abcabcabcabcabc");
-	CHECK_EQ(fetch_all(client, &r, 10, a, &http, &body, &e), ST_OPERATIONAL);
-	CHECK_STRZ(e.text, "the response is larger than 10 bytes");
-	r.url = S("http://127.0.0.1:1/");
-	CHECK_EQ(fetch_all(client, &r, 10, a, &http, &body, &e), ST_OPERATIONAL);
-	arena_free(a);
-}
-
 /* The end of the client is the end of what it was doing; one that never did anything costs
  * nothing. */
 TEST(shutdown_ends_all)
@@ -1008,7 +986,7 @@ main(void)
 		T(request_texts), T(injections), T(failures), T(unreachable), T(pieces_come_early),
 		T(duplex), T(streamed_bodies), T(large_bodies), T(early_answers), T(gzip_bodies),
 		T(flow_control), T(leaving), T(cancelling), T(storms), T(crowds), T(timeouts),
-		T(whole), T(shutdown_ends_all) };
+		T(shutdown_ends_all) };
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -4,7 +4,7 @@
  * real runner and database in memory (functions/fn_fixture.h has the application).  Before
  * each expectation the core runs until nothing moves.
  *
- *   server  redact | disk off|on | workers off|on | advance 16s | job | deploy m.js
+ *   server  redact | disk off|on | workers off|on | advance 16s | keys | job | deploy m.js
  *   server  call PATH ARGS            a mutation from elsewhere
  *   server  query PATH ARGS == JSON
  *   client a  connect [npm-1.27.0]    drop    stalled    reading
@@ -60,6 +60,7 @@ struct play {
 	int            line;
 	str            tokens[TOKENS_MAX];
 	size_t         ntokens;
+	struct auth_wait *keys; /* of a "late..." token; NULL: nobody waits */
 };
 
 static struct play *play;
@@ -98,6 +99,24 @@ auth_user_token(struct auth *a, str token, struct identity **ret, struct err *e)
 	if (str_eq(token, S("short")))
 		(*ret)->expires_s = play->w.now_ns / 1000000000u + 10;
 	return ST_OK;
+}
+
+/* The keys of "late..." tokens have to be downloaded. */
+bool
+auth_token_wait(struct auth *a, str token, struct auth_wait *w)
+{
+	(void)a;
+	if (!str_starts(token, S("late")))
+		return false;
+	play->keys = w;
+	return true;
+}
+
+void
+auth_wait_cancel(struct auth_wait *w)
+{
+	if (play->keys == w)
+		play->keys = NULL;
 }
 
 status
@@ -370,6 +389,16 @@ advance(void)
 }
 
 static void
+keys_come(void)
+{
+	struct auth_wait *w = play->keys;
+
+	WANT(w != NULL, "nobody waits for keys");
+	play->keys = NULL;
+	w->ready(w->arg);
+}
+
+static void
 server_line(void)
 {
 	struct world *w = &play->w;
@@ -383,6 +412,8 @@ server_line(void)
 		w->workers_off = token_is(2, "off");
 	} else if (token_is(1, "advance")) {
 		advance();
+	} else if (token_is(1, "keys")) {
+		keys_come();
 	} else if (token_is(1, "job")) {
 		while (world_flush(w))
 			continue;
