@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/http_text.h"
+#include "base/must.h"
 
 /* RFC 9111 sections 4.2.1 and 5.2.2, RFC 5861 section 4. */
 TEST(freshness)
