@@ -1,6 +1,7 @@
 /* http_text.c - see http_text.h. */
 #include "base/http_text.h"
 
+#include <http_parser.h>
 #include <string.h>
 
 bool
@@ -22,6 +23,20 @@ http_is_one_line(str s)
 		if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == '\0')
 			return false;
 	return true;
+}
+
+str
+http_reason(int status)
+{
+	switch (status) {
+#define XX(num, name, string)                                                 \
+	case num:                                                             \
+		return S(#string);
+		HTTP_STATUS_MAP(XX)
+#undef XX
+	default:
+		return STR_EMPTY;
+	}
 }
 
 #define SECONDS_MAX ((uint64_t)366 * 24 * 3600) /* what is larger is meant to be for ever */

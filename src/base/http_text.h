@@ -10,6 +10,8 @@
 bool http_is_token(str s);    /* methods and names of fields: RFC 9110 section 5.6.2 */
 bool http_is_one_line(str s); /* nothing that ends a line: CR, LF, NUL */
 
+str http_reason(int status); /* RFC 9110 section 15; empty: not a known one */
+
 /* How long an answer may be used again, in seconds from its arrival: its Cache-Control and Age
  * (RFC 9111 section 5), and how much longer if there is no newer one to be had (RFC 5861). */
 struct http_freshness {

@@ -5,24 +5,9 @@
  *
  * Thread: the fetch thread.  Memory: the transfer's arena; the body's stream.
  */
-#include <http_parser.h>
-
+#include "base/http_text.h"
 #include "base/mem.h"
 #include "fetch/fetch_int.h"
-
-static const char *
-reason_phrase(long http) /* RFC 9110 section 15; what the server sent is not used */
-{
-	switch (http) {
-#define XX(num, name, string)                                                 \
-	case num:                                                             \
-		return #string;
-		HTTP_STATUS_MAP(XX)
-#undef XX
-	default:
-		return "";
-	}
-}
 
 /* --- the head --- */
 
@@ -124,7 +109,7 @@ head_over(struct transfer *t)
 	t->to_receive = announced(t, r.empty);
 	choose_decoder(t, r.empty);
 	r.status = (int)http;
-	r.status_text = str_z(reason_phrase(http));
+	r.status_text = http_reason((int)http);
 	r.nheaders = t->got.n;
 	r.headers = t->got.v;
 	t->done = NULL;

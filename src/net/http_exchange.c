@@ -2,8 +2,7 @@
  *
  * Thread: one holder at a time.  Memory: see http_exchange.h.
  */
-#include <http_parser.h>
-
+#include "base/http_text.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "net/http_exchange.h"
@@ -115,20 +114,6 @@ http_reply_preflight(struct http_exchange *x)
 	    asked.p ? "Access-Control-Allow-Headers: " : "", STR_ARG(asked), asked.p ? "\r\n" : "");
 }
 
-static const char *
-reason_phrase(int http)
-{
-	switch (http) {
-#define XX(num, name, string)                                                 \
-	case num:                                                             \
-		return #string;
-		HTTP_STATUS_MAP(XX)
-#undef XX
-	default:
-		return "Unknown";
-	}
-}
-
 enum http_framing
 http_framing(const struct http_exchange *x)
 {
@@ -144,9 +129,9 @@ http_framing(const struct http_exchange *x)
 void
 http_write_head(struct buf *out, const struct http_exchange *x)
 {
-	str origin = http_header(x, "origin");
+	str origin = http_header(x, "origin"), reason = http_reason(x->status);
 
-	buf_fmt(out, "HTTP/1.1 %d %s\r\n", x->status, reason_phrase(x->status));
+	buf_fmt(out, "HTTP/1.1 %d %s\r\n", x->status, reason.n ? reason.p : "Unknown");
 	if (x->content_type)
 		buf_fmt(out, "Content-Type: %s\r\n", x->content_type);
 	if (http_framing(x) == FRAME_LENGTH)
