@@ -5,18 +5,19 @@
  */
 #include <stdio.h>
 
+#include "base/cron.h"
 #include "isolate/eval_int.h"
 
 #define IDENTIFIER_MAX 1024
 
-struct cron {
+struct entry {
 	str                identifier;
 	const struct json *schedule;
 	str                type;
 };
 
 static status
-bad(const struct cron *c, struct err *e, const char *what)
+bad(const struct entry *c, struct err *e, const char *what)
 {
 	return err_set(e, ST_BAD_REQUEST, "InvalidCron", "%s in cron job \"%.*s\"", what,
 	    STR_ARG(c->identifier));
@@ -24,7 +25,7 @@ bad(const struct cron *c, struct err *e, const char *what)
 
 /* An integral member in [lo, hi].  *ret_given false: absent or null. */
 static status
-read_int(const struct cron *c, const char *name, int lo, int hi, bool required, bool *ret_given,
+read_int(const struct entry *c, const char *name, int lo, int hi, bool required, bool *ret_given,
     int *ret, struct err *e)
 {
 	const struct json *j = json_get(c->schedule, name);
@@ -43,7 +44,7 @@ read_int(const struct cron *c, const char *name, int lo, int hi, bool required, 
 }
 
 static status
-write_int(const struct cron *c, const char *name, int lo, int hi, bool required, struct buf *b,
+write_int(const struct entry *c, const char *name, int lo, int hi, bool required, struct buf *b,
     struct err *e)
 {
 	bool given;
@@ -58,7 +59,7 @@ write_int(const struct cron *c, const char *name, int lo, int hi, bool required,
 }
 
 static status
-write_interval(const struct cron *c, struct buf *b, struct err *e)
+write_interval(const struct entry *c, struct buf *b, struct err *e)
 {
 	static const struct {
 		const char *name;
@@ -87,7 +88,7 @@ write_interval(const struct cron *c, struct buf *b, struct err *e)
 }
 
 static status
-write_weekday(const struct cron *c, struct buf *b, struct err *e)
+write_weekday(const struct entry *c, struct buf *b, struct err *e)
 {
 	static const char *const days[] = { "sunday", "monday", "tuesday", "wednesday", "thursday",
 		"friday", "saturday" };
@@ -105,112 +106,17 @@ write_weekday(const struct cron *c, struct buf *b, struct err *e)
 	return bad(c, e, "dayOfWeek must be a day of the week");
 }
 
-/* --- cron expressions --- */
-
-struct field {
-	int                lo, hi;
-	const char *const *names; /* of lo, lo + 1 ...; NULL: none */
-	int                nnames;
-};
-
-static bool
-cron_number(str s, const struct field *f, int *ret)
-{
-	uint64_t v;
-
-	for (int i = 0; i < f->nnames; i++) {
-		if (str_eq_nocase(s, str_z(f->names[i]))) {
-			*ret = f->lo + i;
-			return true;
-		}
-	}
-	if (!str_to_u64(s, &v) || v < (uint64_t)f->lo || v > (uint64_t)f->hi)
-		return false;
-	*ret = (int)v;
-	return true;
-}
-
-/* "*", "a", "a-b", each with an optional "/step"; ORs the numbers into *ret. */
-static bool
-cron_item(str s, const struct field *f, uint64_t *ret)
-{
-	uint64_t step = 1;
-	size_t   at;
-	int      lo = f->lo, hi = f->hi;
-
-	if (str_find_char(s, '/', &at)) {
-		if (!str_to_u64(str_from(s, at + 1), &step) || step == 0 || step > 1000)
-			return false;
-		s = str_head(s, at);
-	}
-	if (!str_eq(s, S("*"))) {
-		bool range = str_find_char(s, '-', &at);
-
-		if (!cron_number(range ? str_head(s, at) : s, f, &lo))
-			return false;
-		if (range && (!cron_number(str_from(s, at + 1), f, &hi) || hi < lo))
-			return false;
-		if (!range && step == 1)
-			hi = lo;
-	}
-	for (int v = lo; v <= hi; v += (int)step)
-		*ret |= (uint64_t)1 << v;
-	return true;
-}
-
-static bool
-cron_field(str s, const struct field *f, uint64_t *ret)
-{
-	*ret = 0;
-	while (true) {
-		size_t at;
-		bool   more = str_find_char(s, ',', &at);
-
-		if (!cron_item(more ? str_head(s, at) : s, f, ret))
-			return false;
-		if (!more)
-			return true;
-		s = str_from(s, at + 1);
-	}
-}
-
-/* Five fields that match some time: February 30 never comes. */
-static bool
-cron_valid(str s)
-{
-	static const char *const months[] = { "jan", "feb", "mar", "apr", "may", "jun", "jul",
-		"aug", "sep", "oct", "nov", "dec" };
-	static const char *const days[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat" };
-	static const struct field fields[] = { { 0, 59, NULL, 0 }, { 0, 23, NULL, 0 },
-		{ 1, 31, NULL, 0 }, { 1, 12, months, 12 }, { 0, 7, days, 7 } };
-	static const int length[] = { 0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	uint64_t         v[COUNT_OF(fields)];
-	size_t           n = 0;
-
-	for (s = str_trim(s); s.n; s = str_trim(s)) {
-		size_t at;
-		str    word = str_find_char(s, ' ', &at) ? str_head(s, at) : s;
-
-		if (n == COUNT_OF(fields) || !cron_field(word, &fields[n], &v[n]))
-			return false;
-		n++;
-		s = str_from(s, word.n);
-	}
-	if (n != COUNT_OF(fields))
-		return false;
-	for (int m = 1; m <= 12; m++)
-		if ((v[3] >> m & 1) && (v[2] & (((uint64_t)2 << length[m]) - 1)))
-			return true;
-	return (v[4] & 0xff) != 0xff; /* days of the week match on their own */
-}
-
 static status
-write_expression(const struct cron *c, struct buf *b, struct err *e)
+write_expression(const struct entry *c, struct buf *b, struct err *e)
 {
-	str text;
+	struct cron when;
+	int64_t     first;
+	str         text;
 
-	if (!json_get_str(c->schedule, "cron", &text) || !cron_valid(text))
+	if (!json_get_str(c->schedule, "cron", &text) || !cron_parse(&when, text))
 		return bad(c, e, "Invalid cron expression");
+	if (!cron_next(&when, 0, &first))
+		return bad(c, e, "The cron expression will never match");
 	json_key(b, "cronExpr");
 	json_write_str(b, text);
 	return ST_OK;
@@ -219,7 +125,7 @@ write_expression(const struct cron *c, struct buf *b, struct err *e)
 /* --- one cron --- */
 
 static status
-write_schedule(const struct cron *c, struct buf *b, struct err *e)
+write_schedule(const struct entry *c, struct buf *b, struct err *e)
 {
 	bool hourly = str_eq(c->type, S("hourly")), daily = str_eq(c->type, S("daily"));
 	bool weekly = str_eq(c->type, S("weekly")), monthly = str_eq(c->type, S("monthly"));
@@ -280,7 +186,7 @@ static status
 convert_one(struct arena *a, str identifier, const struct json *j, struct buf *b, str *ret_path,
     struct err *e)
 {
-	struct cron        c = { .identifier = identifier, .schedule = json_get(j, "schedule") };
+	struct entry       c = { .identifier = identifier, .schedule = json_get(j, "schedule") };
 	const struct json *args = json_get(j, "args");
 	str                name;
 

@@ -251,6 +251,8 @@ TEST(crons)
 		    "{\"type\":\"monthly\",\"day\":31,\"hourUTC\":23}" },
 		{ "{\"type\":\"cron\",\"cron\":\"*/5 0-6,12 * jan-mar 1\"}",
 		    "{\"type\":\"cron\",\"cronExpr\":\"*/5 0-6,12 * jan-mar 1\"}" },
+		{ "{\"type\":\"cron\",\"cron\":\"5-1 0 LW * fri#2\"}",
+		    "{\"type\":\"cron\",\"cronExpr\":\"5-1 0 LW * fri#2\"}" },
 		{ "{\"type\":\"interval\",\"minutes\":0}", "!Interval must be a positive integer" },
 		{ "{\"type\":\"interval\",\"minutes\":1,\"hours\":1}", "!Exactly one of" },
 		{ "{\"type\":\"daily\",\"hourUTC\":24}", "!hourUTC must be 0-23" },
@@ -259,10 +261,11 @@ TEST(crons)
 		{ "{\"type\":\"monthly\",\"day\":0,\"hourUTC\":1}", "!day must be 1-31" },
 		{ "{\"type\":\"weekly\",\"dayOfWeek\":\"Monday\",\"hourUTC\":1}",
 		    "!dayOfWeek must be" },
-		{ "{\"type\":\"cron\",\"cron\":\"0 0 30 2 *\"}", "!Invalid cron expression" },
+		{ "{\"type\":\"cron\",\"cron\":\"0 0 30 2 *\"}",
+		    "!The cron expression will never match" },
 		{ "{\"type\":\"cron\",\"cron\":\"0 0 * *\"}", "!Invalid cron expression" },
 		{ "{\"type\":\"cron\",\"cron\":\"61 0 * * *\"}", "!Invalid cron expression" },
-		{ "{\"type\":\"cron\",\"cron\":\"5-1 0 * * *\"}", "!Invalid cron expression" },
+		{ "{\"type\":\"cron\",\"cron\":\"0 0 * * 7\"}", "!Invalid cron expression" },
 		{ "{\"type\":\"never\"}", "!Unknown schedule type" },
 	};
 	struct push p;
