@@ -1,5 +1,5 @@
 // FormData, and multipart/form-data both ways (sections 3.5 and 5.2).
-import host, { decodeText, define, encodeText, enumerable, inAction, refuse, tag, wellFormed } from "./host.js";
+import host, { decodeText, decodeUtf8, define, encodeText, enumerable, inAction, refuse, tag, wellFormed } from "./host.js";
 import { Blob, fileOf, isBlob, isFile, renamed } from "./blob.js";
 import { URLSearchParams } from "./url.js";
 
@@ -193,7 +193,7 @@ export async function formFrom(contentType, className, readBytes) {
   const essence = contentType.split(";")[0].trim().toLowerCase();
   if (essence === "application/x-www-form-urlencoded") {
     const form = new FormData();
-    for (const [name, value] of new URLSearchParams(decodeText(await readBytes()))) {
+    for (const [name, value] of new URLSearchParams(decodeUtf8(await readBytes()))) {
       form.append(name, value);
     }
     return form;

@@ -37,15 +37,16 @@ function listFrom(init) {
   if (init === null) {
     return parseForm("null");
   }
-  const list = [];
   if (typeof init[Symbol.iterator] !== "function") {
+    const record = new Map();
     for (const name of Reflect.ownKeys(init)) {
       if (Object.getOwnPropertyDescriptor(init, name)?.enumerable) {
-        list.push([wellFormed(name), wellFormed(init[name])]);
+        record.set(wellFormed(name), wellFormed(init[name]));
       }
     }
-    return list;
+    return [...record];
   }
+  const list = [];
   for (const pair of init) {
     if (pair === null || typeof pair !== "object" || typeof pair[Symbol.iterator] !== "function") {
       throw new TypeError("Failed to construct 'URLSearchParams': The provided value cannot be converted to a sequence.");
@@ -160,6 +161,13 @@ function parseWith(input, base) {
   return base !== undefined && from === null ? null : parse(wellFormed(input), from);
 }
 
+// Blanks at the end of an opaque path would not come back when the URL is parsed again.
+function stripOpaque(url) {
+  if (typeof url.path === "string" && url.query === null && url.fragment === null) {
+    url.path = url.path.replace(/ +$/, "");
+  }
+}
+
 const withoutTabs = (text) => text.replace(/[\t\n\r]/g, "");
 const key = Symbol();
 
@@ -264,7 +272,7 @@ class URL {
     const text = withoutTabs(wellFormed(value));
     url.path = [];
     const slash = text !== "" && (text[0] === "/" || (text[0] === "\\" && isSpecial(url)));
-    if (isSpecial(url) || text !== "") {
+    if (isSpecial(url) || text !== "" || url.host === null) {
       setPath(url, slash ? text.slice(1) : text);
     }
   }
@@ -276,6 +284,7 @@ class URL {
     const text = wellFormed(value);
     if (text === "") {
       this.#url.query = null;
+      stripOpaque(this.#url);
     } else {
       setQuery(this.#url, withoutTabs(text).replace(/^\?/, ""));
     }
@@ -286,6 +295,7 @@ class URL {
       this.#params = new URLSearchParams(this.#url.query === null ? "" : `?${this.#url.query}`);
       follow(this.#params, (text) => {
         this.#url.query = text === "" ? null : text;
+        stripOpaque(this.#url);
       });
     }
     return this.#params;
@@ -298,6 +308,7 @@ class URL {
     const text = wellFormed(value);
     if (text === "") {
       this.#url.fragment = null;
+      stripOpaque(this.#url);
     } else {
       setFragment(this.#url, withoutTabs(text).replace(/^#/, ""));
     }

@@ -1,6 +1,7 @@
 // The prelude over a host made of JavaScript, in a context of its own: tests of what only actions
 // can do, without a server.
 import { readFileSync } from "node:fs";
+import { domainToASCII } from "node:url";
 import vm from "node:vm";
 
 const folder = process.env.JS_BUILD_DIR ?? new URL("../../build/deps/js", import.meta.url).pathname;
@@ -83,6 +84,7 @@ export class FakeHost {
       },
       encode: (text) => this.bytes(Buffer.from(String(text).toWellFormed(), "utf8")),
       decode: (label, bytes, fatal) => new TextDecoder(label, { fatal, ignoreBOM: true }).decode(bytes),
+      domainToAscii: (name) => domainToASCII(name),
       incompleteTail: () => 0,
       find: (bytes, wanted, from) => Buffer.from(bytes).indexOf(Buffer.from(wanted), from),
       inAction: () => this.action,

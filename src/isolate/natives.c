@@ -289,6 +289,7 @@ natives_install(struct engine *en, JSValueConst global)
 	must(js_methods(en->ctx, host, methods, COUNT_OF(methods), true) &&
 	    js_methods(en->ctx, host, natives_text, natives_text_count, true) &&
 	    js_methods(en->ctx, host, natives_encoding, natives_encoding_count, true) &&
+	    js_methods(en->ctx, host, natives_domain, natives_domain_count, true) &&
 	    js_methods(en->ctx, host, natives_async, natives_async_count, true) &&
 	    js_methods(en->ctx, host, natives_crypto, natives_crypto_count, true) &&
 	    natives_intl_install(en->ctx, host));

@@ -16,6 +16,9 @@ extern const size_t        natives_text_count;
 /* natives_encoding.c: legacyTail, legacyDecode */
 extern const struct method natives_encoding[];
 extern const size_t        natives_encoding_count;
+/* natives_domain.c: domainToAscii */
+extern const struct method natives_domain[];
+extern const size_t        natives_domain_count;
 /* natives_crypto.c: crypto.subtle (crypto_int.h) */
 extern const struct method natives_crypto[];
 extern const size_t        natives_crypto_count;

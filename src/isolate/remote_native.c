@@ -240,5 +240,6 @@ remote_natives(struct buf *b)
 {
 	add_names(b, natives_text, natives_text_count);
 	add_names(b, natives_encoding, natives_encoding_count);
+	add_names(b, natives_domain, natives_domain_count);
 	add_names(b, natives_crypto, natives_crypto_count);
 }
