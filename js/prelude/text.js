@@ -10,6 +10,10 @@ function bytesOf(input) {
   return bytes;
 }
 
+const kindOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag,
+).get;
+
 class TextEncoder {
   get encoding() {
     return "utf-8";
@@ -18,6 +22,9 @@ class TextEncoder {
     return host.encode(String(input));
   }
   encodeInto(source, destination) {
+    if (kindOf.call(destination) !== "Uint8Array") {
+      throw new TypeError("Failed to execute 'encodeInto' on 'TextEncoder': parameter 2 is not of type 'Uint8Array'.");
+    }
     const [read, written] = host.encodeInto(String(source), destination);
     return { read, written };
   }

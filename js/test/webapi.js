@@ -269,6 +269,7 @@ export const texts = cases([
   ["streaming", () => { const d = new TextDecoder(); return [d.decode(new Uint8Array([0xe2, 0x82]), { stream: true }), d.decode(new Uint8Array([0xac]), { stream: true }), d.decode()]; }, ["", "€", ""]],
   ["the byte order mark", () => [new TextDecoder().decode(new Uint8Array([0xef, 0xbb, 0xbf, 65])), new TextDecoder("utf-8", { ignoreBOM: true }).decode(new Uint8Array([0xef, 0xbb, 0xbf, 65])).length], ["A", 2]],
   ["encodeInto stops in time", () => { const b = new Uint8Array(4); const r = new TextEncoder().encodeInto("a€€", b); return [r, [...b]]; }, [{ read: 2, written: 4 }, [97, 226, 130, 172]]],
+  ["encodeInto fills nothing but Uint8Array", async () => Promise.all([new DataView(new ArrayBuffer(4)), new Int8Array(4), new Uint8ClampedArray(4), new Float64Array(4), new ArrayBuffer(4), null, { length: 4 }].map((x) => outcome(() => new TextEncoder().encodeInto("a", x)))).then((all) => [...new Set(all)]), ["TypeError: Failed to execute 'encodeInto' on 'TextEncoder': parameter 2 is not of type 'Uint8Array'."]],
   ["a DataView and an offset", () => new TextDecoder().decode(new DataView(bytes("abc").buffer, 1, 1)), "b"],
 ]);
 
