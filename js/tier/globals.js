@@ -97,6 +97,7 @@ for (const target of [DOMException, DOMException.prototype]) {
     Object.defineProperty(target, key, { value: CODES[key], enumerable: true });
   }
 }
+Object.defineProperty(DOMException, "name", { value: "DOMException", configurable: true }); // bundling changed it
 Object.defineProperty(DOMException.prototype, Symbol.toStringTag, { value: "DOMException", configurable: true });
 
 const { toLatin1 } = {

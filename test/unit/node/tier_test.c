@@ -379,15 +379,20 @@ TEST(both_engines_have_the_same_globals)
 	    "  'AsyncLocalStorage', 'ReadableStream', 'Intl.NumberFormat'"
 	    "].filter((x) => !has(x)));\n"
 	    "export const g = query(async () => { const a = new Uint8Array([1, 2, 3]);"
-	    "  const b = a.buffer.transfer(2); return [a.length, [...new Uint8Array(b)]] });\n";
+	    "  const b = a.buffer.transfer(2); return [a.length, [...new Uint8Array(b)]] });\n"
+	    "export const named = query(async () => Object.getOwnPropertyNames(globalThis)"
+	    "  .filter((k) => k !== 'WebAssembly' && typeof globalThis[k] === 'function'"
+	    "    && globalThis[k].name !== k));\n";
 	struct world w;
 	struct tier *t = open_tier(&w);
 
 	world_push(&w, "m.js", source);
 	EXPECT(&w, "f", "[]");
 	EXPECT(&w, "g", "[0.0,[1.0,2.0]]");
+	EXPECT(&w, "named", "[]");
 	w.elsewhere = NULL;
 	EXPECT(&w, "f", "[]");
+	EXPECT(&w, "named", "[]");
 	w.syscalls = true;
 	EXPECT(&w, "g", "[0.0,[1.0,2.0]]");
 	close_tier(&w, t);
