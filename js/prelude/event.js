@@ -29,7 +29,8 @@ class Event {
       throw new TypeError("Failed to construct 'Event': 1 argument required, but only 0 present.");
     }
     this.#type = String(type);
-    this.#init = init ?? {};
+    const { bubbles, cancelable, composed } = init ?? {};
+    this.#init = { bubbles: !!bubbles, cancelable: !!cancelable, composed: !!composed };
   }
   get type() {
     return this.#type;
@@ -47,13 +48,13 @@ class Event {
     return this.#state.current === null ? 0 : 2;
   }
   get bubbles() {
-    return !!this.#init.bubbles;
+    return this.#init.bubbles;
   }
   get cancelable() {
-    return !!this.#init.cancelable;
+    return this.#init.cancelable;
   }
   get composed() {
-    return !!this.#init.composed;
+    return this.#init.composed;
   }
   get defaultPrevented() {
     return this.#state.prevented;

@@ -11,18 +11,24 @@
 #include "isolate/guard.h"
 #include "isolate/natives_int.h"
 
-/* U+FFFD for what stands for nothing: ICU's own substitution writes U+001A for single bytes. */
+/* What stands for nothing is U+FFFD (ICU's own substitution writes U+001A for single bytes), or the
+ * end if the decoder is fatal.  GB18030 and GBK have a byte here that ICU lacks: 0x80 is U+20AC. */
+struct invalid {
+	bool fatal, euro;
+};
+
 static void
-replace_invalid(const void *arg, UConverterToUnicodeArgs *to, const char *units, int32_t n,
+on_invalid(const void *arg, UConverterToUnicodeArgs *to, const char *units, int32_t n,
     UConverterCallbackReason reason, UErrorCode *code)
 {
-	static const UChar replacement = 0xfffd;
+	const struct invalid *how = arg;
+	bool                  euro = how->euro && n == 1 && (uint8_t)units[0] == 0x80;
+	UChar                 c = euro ? 0x20ac : 0xfffd;
 
-	(void)arg, (void)units, (void)n;
-	if (reason > UCNV_IRREGULAR)
-		return; /* reset, close, clone */
+	if (reason > UCNV_IRREGULAR || (how->fatal && !euro))
+		return; /* reset, close, clone; or *code stays as it is */
 	*code = U_ZERO_ERROR;
-	ucnv_cbToUWriteUChars(to, &replacement, 1, 0, code);
+	ucnv_cbToUWriteUChars(to, &c, 1, 0, code);
 }
 
 static void
@@ -35,8 +41,12 @@ undo_converter(void *cnv)
 static bool
 open_converter(JSContext *ctx, JSValueConst name, bool fatal, UConverter **ret)
 {
+	static const struct invalid hows[] = {
+		{ false, false }, { false, true }, { true, false }, { true, true }
+	};
 	const char *text = JS_ToCString(ctx, name);
 	UErrorCode  code = U_ZERO_ERROR;
+	bool        euro = text && strcmp(text, "gb18030") == 0;
 
 	if (!text)
 		return false;
@@ -46,8 +56,7 @@ open_converter(JSContext *ctx, JSValueConst name, bool fatal, UConverter **ret)
 		js_throw_text(ctx, JSE_RANGE, S("The encoding is not available"));
 		return false;
 	}
-	ucnv_setToUCallBack(
-	    *ret, fatal ? UCNV_TO_U_CALLBACK_STOP : replace_invalid, NULL, NULL, NULL, &code);
+	ucnv_setToUCallBack(*ret, on_invalid, &hows[2 * fatal + euro], NULL, NULL, &code);
 	return true;
 }
 
