@@ -87,7 +87,8 @@ write_lines(struct buf *b, const struct loglines *l, enum fnlog_form form)
 static const char *
 caller_name(enum fn_caller c)
 {
-	static const char *names[] = { "SyncWorker", "HttpApi", "Tester", "Action", "Scheduler" };
+	static const char *names[] = { "SyncWorker", "HttpApi", "Tester", "Action", "Scheduler",
+		"Cron" };
 
 	return names[c];
 }

@@ -54,23 +54,29 @@ list_doc(void *arg, struct doc *d)
 	return true;
 }
 
+/* All rows of a table, in the order of an index. */
 static status
-query_environment_variables(const struct native_call *c, struct val *ret, struct err *e)
+list_rows(const struct native_call *c, str table, str index, struct val *ret, struct err *e)
 {
 	struct pack p;
 	status      st;
 
-	TRY(identity_require(c->identity, "ViewEnvironmentVariables", e));
 	pack_init(&p);
 	p.trusted = true;
 	pack_array(&p);
-	st = txn_sys_each(
-	    c->txn, S("_environment_variables"), S("by_name"), NULL, 0, list_doc, &p, e);
+	st = txn_sys_each(c->txn, table, index, NULL, 0, list_doc, &p, e);
 	pack_end(&p);
 	if (st == ST_OK)
 		st = pack_done_in(&p, c->arena, ret, e);
 	pack_clear(&p);
 	return st;
+}
+
+static status
+query_environment_variables(const struct native_call *c, struct val *ret, struct err *e)
+{
+	TRY(identity_require(c->identity, "ViewEnvironmentVariables", e));
+	return list_rows(c, S("_environment_variables"), S("by_name"), ret, e);
 }
 
 struct variable {
@@ -451,6 +457,93 @@ get_schemas(const struct native_call *c, struct val *ret, struct err *e)
 	return packed(c->arena, build_schemas, &s, ret, e);
 }
 
+/* --- crons (spec 05 section 11) --- */
+
+static status
+list_cron_runs(const struct native_call *c, struct val *ret, struct err *e)
+{
+	TRY(identity_require(c->identity, "ViewData", e));
+	return list_rows(c, S("_cron_job_logs"), S("by_name_and_ts"), ret, e);
+}
+
+struct cron_list {
+	const struct native_call *call;
+	struct pack               pack;
+	status                    st;
+	struct err               *e;
+};
+
+static bool
+last_doc(void *arg, struct doc *d)
+{
+	*(struct doc **)arg = d;
+	return true;
+}
+
+/* The row, with the newest of its logs and its next run. */
+static status
+pack_cron(struct cron_list *l, struct doc *job)
+{
+	struct txn *t = l->call->txn;
+	struct val  row = doc_val(job);
+	struct doc *log = NULL, *run = NULL;
+	char        text[ID_TEXT_MAX];
+	struct val  id = val_of_str(l->call->arena, str_of(text, id_format(job->id, text)));
+	struct val  name = val_get(row, S("name"));
+
+	TRY(txn_sys_each(
+	    t, S("_cron_job_logs"), S("by_name_and_ts"), &name, 1, last_doc, &log, l->e));
+	TRY(txn_sys_first(t, S("_cron_next_run"), S("by_cron_job_id"), &id, 1, &run, l->e));
+	if (!run)
+		return err_internal(l->e, "a row of _cron_jobs has no next run");
+	pack_object(&l->pack);
+	for (size_t i = 0; i < val_count(row); i++) {
+		str        key;
+		struct val v = val_field_at(row, i, &key);
+
+		pack_key(&l->pack, key);
+		pack_val(&l->pack, v);
+	}
+	pack_key(&l->pack, S("lastRun"));
+	if (log)
+		pack_val(&l->pack, doc_val(log));
+	else
+		pack_null(&l->pack);
+	pack_key(&l->pack, S("nextRun"));
+	pack_val(&l->pack, doc_val(run));
+	pack_end(&l->pack);
+	return ST_OK;
+}
+
+static bool
+each_cron(void *arg, struct doc *d)
+{
+	struct cron_list *l = arg;
+
+	l->st = pack_cron(l, d);
+	return l->st == ST_OK;
+}
+
+static status
+list_crons(const struct native_call *c, struct val *ret, struct err *e)
+{
+	struct cron_list l = { .call = c, .e = e };
+	status           st;
+
+	TRY(identity_require(c->identity, "ViewData", e));
+	pack_init(&l.pack);
+	l.pack.trusted = true;
+	pack_array(&l.pack);
+	st = txn_sys_each(c->txn, S("_cron_jobs"), S("by_name"), NULL, 0, each_cron, &l, e);
+	if (st == ST_OK)
+		st = l.st;
+	pack_end(&l.pack);
+	if (st == ST_OK)
+		st = pack_done_in(&l.pack, c->arena, ret, e);
+	pack_clear(&l.pack);
+	return st;
+}
+
 static struct native_fn table[] = {
 	{ "_system/cli/queryEnvironmentVariables.js:default", UDF_QUERY,
 	    query_environment_variables, NULL },
@@ -464,6 +557,8 @@ static struct native_fn table[] = {
 	{ "_system/cli/queryTable.js:default", UDF_QUERY, query_table, NULL },
 	{ "_system/frontend/components.js:list", UDF_QUERY, list_components, NULL },
 	{ "_system/frontend/getSchemas.js:default", UDF_QUERY, get_schemas, NULL },
+	{ "_system/frontend/listCronJobs.js:default", UDF_QUERY, list_crons, NULL },
+	{ "_system/frontend/listCronJobRuns.js:default", UDF_QUERY, list_cron_runs, NULL },
 };
 
 const struct native_fn *

@@ -5,6 +5,7 @@
  * Thread: function workers.  Memory: the transaction's arena; the reply is written before it ends.
  */
 #include "deploy/deploy_int.h"
+#include "functions/crons.h"
 
 #define MESSAGE_MAX 1024
 #define FINISH_TRIES 8
@@ -42,6 +43,7 @@ struct outcome {
 	str                auth_added, auth_removed;
 	struct module_diff modules;
 	str                previous_version;
+	struct cron_diff   crons;
 	struct index_diff  indexes;
 	str                previous_schema, next_schema;
 };
@@ -69,7 +71,11 @@ write_reply(struct buf *b, const struct push *p, const struct outcome *o)
 	} else {
 		buf_add(b, S("null"));
 	}
-	buf_add(b, S(",\"cronDiff\":{\"added\":[],\"updated\":[],\"deleted\":[]},\"indexDiff\":"));
+	buf_add(b, S(",\"cronDiff\":{"));
+	write_list(b, "added", o->crons.added.v, o->crons.added.n);
+	write_list(b, "updated", o->crons.updated.v, o->crons.updated.n);
+	write_list(b, "deleted", o->crons.deleted.v, o->crons.deleted.n);
+	buf_add(b, S("},\"indexDiff\":"));
 	reply_index_diff(b, &o->indexes);
 	buf_add(b, S(",\"schemaDiff\":"));
 	if (str_eq(o->previous_schema, o->next_schema)) {
@@ -113,6 +119,9 @@ finish(struct txn *t, void *arg, struct err *e)
 	if (st == ST_OK)
 		st = handles_put(t, f->now_ns, e);
 	if (st == ST_OK)
+		st = crons_replace(t, json_get(json_get(f->analysis, "crons.js"), "cronSpecs"),
+		    f->now_ns, &o.crons, e);
+	if (st == ST_OK)
 		st = node_store_package(t, p, e);
 	if (st == ST_OK)
 		st = ddl_activate_schema(t, p->has_schema_id ? &p->schema_id : NULL,
@@ -123,6 +132,7 @@ finish(struct txn *t, void *arg, struct err *e)
 		write_reply(f->reply, p, &o);
 	vec_clear(&o.modules.added);
 	vec_clear(&o.modules.removed);
+	cron_diff_clear(&o.crons);
 	return st;
 }
 

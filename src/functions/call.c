@@ -74,6 +74,7 @@ fn_call_copy(const struct fn_call *c, struct identity *i, str journal)
 	n->session_id = copy(n->arena, c->session_id);
 	n->session_request = c->session_request;
 	n->job_id = copy(n->arena, c->job_id);
+	n->cron_id = copy(n->arena, c->cron_id);
 	n->job_step = c->job_step;
 	n->format = c->format;
 	n->client_ip = copy(n->arena, c->client_ip);

@@ -15,9 +15,11 @@
 
 struct action_state;
 
-enum fn_caller { CALLER_SYNC, CALLER_HTTP_API, CALLER_TESTER, CALLER_ACTION, CALLER_SCHEDULER };
+enum fn_caller { CALLER_SYNC, CALLER_HTTP_API, CALLER_TESTER, CALLER_ACTION, CALLER_SCHEDULER,
+	CALLER_CRON };
 
-/* What a call has to do with the scheduled function (spec 05 section 2) of its job_id. */
+/* What a call has to do with the scheduled function (spec 05 section 2) of its job_id, or the cron
+ * (section 3) of its cron_id. */
 enum job_step {
 	JOB_STEP_NONE, /* at most: it runs on that one's behalf */
 	JOB_STEP_TAKE, /* the worker reads the job; a mutation runs, an action is marked as begun */
@@ -43,6 +45,7 @@ struct fn_call {
 	str              session_id;     /* p == NULL: not idempotent */
 	uint32_t         session_request;
 	str              job_id;         /* n == 0: not scheduled, nor called by one that is */
+	str              cron_id;        /* of its next run; n == 0: not a cron's */
 	enum job_step    job_step;
 	enum vjson_format format;        /* of the result's value */
 	str              client_ip, client_user_agent; /* p == NULL: unknown */

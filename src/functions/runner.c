@@ -155,12 +155,23 @@ refuse(struct job *j, status st, str code, str text)
 	j->res->text = arena_str(j->res->arena, text);
 }
 
+static bool
+is_scheduled(const struct fn_call *c)
+{
+	return c->caller == CALLER_SCHEDULER || c->caller == CALLER_CRON;
+}
+
 /* Scheduled functions and what actions call have waited for their turn elsewhere. */
+static bool
+waited_elsewhere(const struct fn_call *c)
+{
+	return is_scheduled(c) || c->caller == CALLER_ACTION;
+}
+
 bool
 job_refuse(struct job *j, str code, str text)
 {
-	if ((j->kind != JOB_CALL && j->kind != JOB_QUERY) || j->call->caller == CALLER_SCHEDULER ||
-	    j->call->caller == CALLER_ACTION)
+	if ((j->kind != JOB_CALL && j->kind != JOB_QUERY) || waited_elsewhere(j->call))
 		return false;
 	refuse(j, ST_OVERLOADED, code, text);
 	return true;
@@ -171,7 +182,7 @@ job_refuse_action(struct job *j, size_t max)
 {
 	char text[160];
 
-	if (j->call->caller == CALLER_SCHEDULER)
+	if (is_scheduled(j->call))
 		return false;
 	snprintf(text, sizeof text, "Too many concurrent requests. Your backend is limited to %zu "
 	    "concurrent actions. If you need more resources, please contact support.", max);

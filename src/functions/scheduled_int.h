@@ -1,11 +1,12 @@
-/* scheduled_int.h - what the files about scheduled functions share inside this folder.
+/* scheduled_int.h - what the files about scheduled functions and crons share inside this folder.
  *
- * scheduled.c: rows.  scheduled_run.c: a worker runs one.  scheduler.c, scheduler_due.c: the
- * core's side.
+ * scheduled.c, crons.c: rows.  scheduled_run.c, cron_run.c: a worker runs one.  scheduler.c,
+ * scheduler_due.c: the core's side.
  */
 #ifndef FUNCTIONS_SCHEDULED_INT_H
 #define FUNCTIONS_SCHEDULED_INT_H
 
+#include "functions/crons.h"
 #include "functions/functions_int.h"
 #include "functions/scheduled.h"
 
@@ -30,8 +31,14 @@ bool scheduled_note(struct fn_worker *w, str id, const struct fn_result *outcome
 /* Deletes old jobs; how many. */
 size_t scheduled_sweep(struct fn_worker *w, uint64_t before_ns, size_t max, ts_t *ret_ts);
 
-/* --- scheduler_due.c --- */
+/* --- cron_run.c: the same for crons --- */
 
+status cron_take(struct fn_worker *w, struct txn *t, const struct fn_call *c, struct cron_row *ret,
+    bool *ret_take, struct err *e);
+void cron_fail(struct fn_worker *w, const struct fn_call *c, struct fn_result *r);
+bool cron_note(struct fn_worker *w, str id, const struct fn_result *outcome, ts_t *ret_ts);
+
+/* --- scheduler_due.c --- */
 
 status scheduled_due(const struct native_call *c, struct val *ret, struct err *e);
 

@@ -1,4 +1,4 @@
-/* scheduler.c - the core's side of scheduled functions: see scheduler.h.
+/* scheduler.c - the core's side of scheduled functions and crons: see scheduler.h.
  *
  *   watch --changed--> ask --list--> launch --call--> mutation: done
  *                                      ^               action: begun, run, noted
@@ -20,6 +20,7 @@
 #define OCC_MOST_NS      (60000ull * 1000000ull)
 #define ERROR_FIRST_NS   (500ull * 1000000ull)
 #define ERROR_MOST_NS    (7200000ull * 1000000ull)
+#define CRON_MOST_NS     (15000ull * 1000000ull) /* section 3.3 */
 #define KEEP_NS          (7ull * 24 * 3600 * 1000000000ull)
 #define LOOK_NS          (60ull * 1000000000ull) /* at most: the wall clock may be set */
 #define SWEEP_NS         (600ull * 1000000000ull)
@@ -29,6 +30,7 @@
 struct due {
 	str      id, path, component;
 	uint64_t next_ns; /* wall clock */
+	bool     cron;
 };
 
 /* A job on its way. */
@@ -72,9 +74,17 @@ read_due(struct scheduler *s, const struct json *j)
 
 	if (!json_get_str(j, "id", &d.id) || !json_get_str(j, "path", &d.path) ||
 	    !json_get_str(j, "component", &d.component) || !json_get_str(j, "next", &next) ||
-	    !str_to_u64(next, &d.next_ns))
+	    !json_get_bool(j, "cron", &d.cron) || !str_to_u64(next, &d.next_ns))
 		return;
 	vec_push(&s->list, d);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	uint64_t x = ((const struct due *)a)->next_ns, y = ((const struct due *)b)->next_ns;
+
+	return (x > y) - (x < y);
 }
 
 static void
@@ -90,6 +100,8 @@ on_list(void *arg, struct fn_result *res)
 	    json_parse(s->arena, arena_str(s->arena, res->value_json), &j, NULL) == ST_OK) {
 		for (size_t i = 0; i < j->n; i++)
 			read_due(s, &j->items[i]);
+		if (s->list.n > 0)
+			qsort(s->list.v, s->list.n, sizeof s->list.v[0], by_time);
 		launch(s);
 	} else {
 		s->wake_ns = os_mono_ns(s->opts.os) + AGAIN_NS;
@@ -177,7 +189,8 @@ flight_failed(struct flight *f, const struct fn_result *res)
 	}
 	log_warn("the scheduled function %.*s could not run and will be tried again: %.*s",
 	    STR_ARG(f->call->path), STR_ARG(res->text));
-	retry_later(f, backoff(os, ERROR_FIRST_NS, ERROR_MOST_NS, f->failures++));
+	retry_later(f, backoff(os, ERROR_FIRST_NS,
+	    f->call->cron_id.n ? CRON_MOST_NS : ERROR_MOST_NS, f->failures++));
 }
 
 /* --- the outcome of an action --- */
@@ -188,7 +201,7 @@ note_task(struct fn_worker *w, void *arg)
 	struct flight *f = arg;
 	ts_t           ts = 0;
 
-	f->noted = scheduled_note(w, f->id, f->outcome, &ts);
+	f->noted = (f->call->cron_id.n ? cron_note : scheduled_note)(w, f->id, f->outcome, &ts);
 	return ts;
 }
 
@@ -228,9 +241,8 @@ run_action(struct flight *f, const struct fn_result *begun)
 
 	c->want = WANT_ACTION;
 	c->args_json = arena_str(c->arena, begun->value_json);
-	c->job_id = arena_str(c->arena, f->id);
 	c->job_step = JOB_STEP_RUN;
-	f->id = c->job_id;
+	f->id = c->cron_id.n ? c->cron_id : c->job_id;
 	fn_call_unref(f->call);
 	f->call = c;
 	f->pending = runner_call(f->s->opts.runner, c, on_action, f);
@@ -268,13 +280,13 @@ start(struct scheduler *s, const struct due *d)
 	c->component = arena_str(c->arena, d->component);
 	c->args_json = S("[]"); /* the worker reads them with the job */
 	c->identity = identity_none();
-	c->caller = CALLER_SCHEDULER;
+	c->caller = d->cron ? CALLER_CRON : CALLER_SCHEDULER;
 	c->internal_ok = true;
-	c->job_id = arena_str(c->arena, d->id);
+	c->request_id = fn_request_id(c->arena, s->opts.os);
+	*(d->cron ? &c->cron_id : &c->job_id) = f->id = arena_str(c->arena, d->id);
 	c->job_step = JOB_STEP_TAKE;
 	f->s = s;
 	f->call = c;
-	f->id = c->job_id;
 	link_before(&s->flights, &f->link);
 	(void)map_put(s->by_id, f->id, f);
 	s->nflights++;

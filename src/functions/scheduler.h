@@ -1,11 +1,12 @@
-/* scheduler.h - runs scheduled functions when their time comes (spec 05 section 2.3).
+/* scheduler.h - runs scheduled functions and crons when their time comes (spec 05 sections 2.3
+ * and 3.3).
  *
  * The scheduler is one more client of the runner: it watches a live query, "which jobs come
  * next", and calls the ones that are due.  So a job that any commit adds, cancels or deletes
  * reaches it the way changes reach everybody.
  *
  * A mutation's run is one call: the worker reads the job, runs the function and marks the job in
- * the same transaction (worker.c, scheduled_run.c).  An action takes two steps around its run.
+ * the same transaction (worker.c, scheduled_run.c, cron_run.c).  An action takes two steps around its run.
  *
  * Thread: the loop thread.  Memory: a list of what comes next, a flight for each job that runs.
  */

@@ -27,7 +27,8 @@ struct run {
 	bool              redact;
 	bool              conflicted;
 	bool              moved;      /* a function runs elsewhere next time: begin anew */
-	struct scheduled_row job;     /* JOB_STEP_TAKE: its row */
+	struct scheduled_row job;     /* JOB_STEP_TAKE: its row, */
+	struct cron_row   cron;       /* or that of a cron */
 };
 
 struct fn_worker *
@@ -159,6 +160,20 @@ commit(struct run *x, struct err *e)
 	return st;
 }
 
+/* What becomes of the row, in the mutation's own commit. */
+static status
+job_succeeded(struct run *x, struct val value, struct err *e)
+{
+	uint64_t           now = os_now_ns(db_os(x->w->f->db));
+	struct cron_report report = { .ok = true, .logs = &x->r->logs, .run_ns = now - x->now_ns };
+
+	if (x->c->cron_id.n == 0)
+		return scheduled_finish(
+		    x->t, &x->job, SCHEDULED_SUCCESS, STR_EMPTY, x->now_ns, e);
+	report.value_json = value_json_raw(x->r->arena, value, VJSON_ENCODED);
+	return cron_finish(x->t, &x->cron, &report, now, e);
+}
+
 static status
 finish_mutation(struct run *x, struct val value, struct err *e)
 {
@@ -170,7 +185,7 @@ finish_mutation(struct run *x, struct val value, struct err *e)
 
 	result_set_lines(r, x->redact);
 	if (x->c->job_step == JOB_STEP_TAKE)
-		TRY(scheduled_finish(x->t, &x->job, SCHEDULED_SUCCESS, STR_EMPTY, x->now_ns, e));
+		TRY(job_succeeded(x, value, e));
 	if (x->c->session_id.p || (encoded && !pending)) {
 		json = value_json_raw(a, value, VJSON_ENCODED);
 		if (x->c->session_id.p)
@@ -285,7 +300,7 @@ args_are_array(const struct fn_call *c, struct err *e)
 	return err_set(e, ST_BAD_REQUEST, "InvalidArguments", "Invalid arguments provided");
 }
 
-/* --- scheduled functions (spec 05 section 2.3) --- */
+/* --- scheduled functions and crons (spec 05 sections 2.3 and 3.3) --- */
 
 /* There was nothing to do, or all that was to do is written. */
 static status
@@ -296,26 +311,38 @@ job_done(struct run *x, struct err *e)
 	return txn_has_writes(x->t) ? commit(x, e) : ST_OK;
 }
 
+static str
+job_args(const struct run *x)
+{
+	return x->c->cron_id.n ? x->cron.args_json : x->job.args_json;
+}
+
 /* An action is marked as begun before it runs, which is another call. */
 static status
 job_begin_action(struct run *x, struct err *e)
 {
 	str execution = fn_request_id(x->w->scratch, db_os(x->w->f->db));
 
-	TRY(scheduled_begin(x->t, &x->job, x->request_id, execution, e));
+	if (x->c->cron_id.n)
+		TRY(cron_begin(x->t, &x->cron, x->request_id, execution, e));
+	else
+		TRY(scheduled_begin(x->t, &x->job, x->request_id, execution, e));
 	TRY(commit(x, e));
 	x->r->ok = x->r->job_begun = true;
 	x->r->kind_known = false; /* nothing ran yet */
-	x->r->value_json = arena_str(x->r->arena, x->job.args_json);
+	x->r->value_json = arena_str(x->r->arena, job_args(x));
 	return ST_OK;
 }
 
 static status
 job_take(struct run *x, bool *ret_take, struct err *e)
 {
-	TRY(scheduled_take(x->w, x->t, x->c, &x->job, ret_take, e));
+	if (x->c->cron_id.n)
+		TRY(cron_take(x->w, x->t, x->c, &x->cron, ret_take, e));
+	else
+		TRY(scheduled_take(x->w, x->t, x->c, &x->job, ret_take, e));
 	if (*ret_take && !val_some(x->args))
-		TRY(args_parse(x->w, x->w->scratch, x->c->path, x->job.args_json, &x->args, e));
+		TRY(args_parse(x->w, x->w->scratch, x->c->path, job_args(x), &x->args, e));
 	return ST_OK;
 }
 
@@ -323,7 +350,9 @@ static status
 job_begin(struct run *x, const struct target *g, struct err *e)
 {
 	if (g->kind == UDF_MUTATION)
-		return scheduled_begin(x->t, &x->job, x->request_id, x->request_id, e);
+		return x->c->cron_id.n ?
+		    ST_OK :
+		    scheduled_begin(x->t, &x->job, x->request_id, x->request_id, e);
 	return err_set(e, ST_BAD_REQUEST, "UnsupportedScheduledFunction",
 	    "%.*s is a %s: only mutations and actions can be scheduled", STR_ARG(g->path),
 	    udf_kind_name(g->kind));
@@ -488,6 +517,6 @@ fn_worker_run(struct fn_worker *w, struct fn_call *c, struct snapshot *at)
 		fn_result_unref(x.r);
 	}
 	if (c->job_step == JOB_STEP_TAKE && x.r->st == ST_OK && !x.r->ok)
-		scheduled_fail(w, c, x.r);
+		(c->cron_id.n ? cron_fail : scheduled_fail)(w, c, x.r);
 	return x.r;
 }

@@ -445,6 +445,7 @@ const struct native_fn sim_functions[] = {
 	{ "bank.js:transfer", UDF_MUTATION, transfer, NULL },
 	{ "bank.js:later", UDF_MUTATION, later_schedule, NULL },
 	{ "bank.js:due", UDF_MUTATION, due, NULL },
+	{ "bank.js:beat", UDF_MUTATION, beat, NULL },
 	{ "bank.js:toggle", UDF_MUTATION, toggle, NULL },
 	{ "bank.js:level", UDF_MUTATION, level, NULL },
 	{ "bank.js:tax", UDF_MUTATION, tax, NULL },
@@ -483,7 +484,7 @@ setup(struct txn *t, const struct bank *b, struct err *e)
 		if (b->balance[i] >= 0)
 			TRY(txn_insert(t, S("accounts"),
 			    account_val(txn_arena(t), i, b->balance[i]), &id, e));
-	return ST_OK;
+	return beats_setup(t, e);
 }
 
 void

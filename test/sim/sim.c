@@ -75,6 +75,7 @@ run(struct sim *s, uint64_t steps)
 	checker_database(s);
 	clients_check_end(s);
 	later_check_end(s);
+	beats_check_end(s);
 }
 
 /* Returns the hash of the trace. */

@@ -12,6 +12,7 @@
  *     bank.c      the functions: transfers, sums, accounts that come and go
  *     pages.c     a page of the accounts by balance
  *     later.c     transfers that are scheduled: each happens once
+ *     beats.c     a cron: none of its times comes twice
  *     notes.c     more functions: tables that come and go, rows that fit a schema or do not
  *     admin.c     pushes of schemas and indexes, tables deleted, old snapshots read
  *     checker.c   the model: what every read must have seen, what every crash must have kept
@@ -164,6 +165,13 @@ status bank_read(struct txn *t, uint32_t lo, uint32_t hi, struct bank *ret, stru
 size_t bank_count_ops(struct txn *t, const char *op);
 status notes_read(struct txn *t, uint32_t table, struct notes *ret, struct err *e);
 str    notes_table(uint32_t table);
+
+/* --- beats.c --- */
+
+/* A cron that notes each of its times. */
+status beats_setup(struct txn *t, struct err *e);
+status beat(const struct native_call *c, struct val *ret, struct err *e);
+void   beats_check_end(struct sim *s);
 
 /* --- later.c --- */
 
