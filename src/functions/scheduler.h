@@ -6,7 +6,8 @@
  * reaches it the way changes reach everybody.
  *
  * A mutation's run is one call: the worker reads the job, runs the function and marks the job in
- * the same transaction (worker.c, scheduled_run.c, cron_run.c).  An action takes two steps around its run.
+ * the same transaction (worker.c, scheduled_run.c, cron_run.c).  An action takes two steps around
+ * its run.
  *
  * Thread: the loop thread.  Memory: a list of what comes next, a flight for each job that runs.
  */

@@ -1,8 +1,8 @@
 /* beats.c - a cron that notes each of its times (spec 05 section 3.3).
  *
- * Its mutation writes down which time it ran for; that, its log and the next time are one commit.  So
- * whatever dies or fails, no time comes twice or out of order, and a log never says more than what
- * happened.
+ * Its mutation writes down which time it ran for; that, its log and the next time are one commit.
+ * So whatever dies or fails, no time comes twice or out of order, and a log never says more than
+ * what happened.
  *
  * Thread: one, on fibers.  Memory: the call's arena.
  */
