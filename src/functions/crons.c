@@ -577,7 +577,7 @@ delete_job(struct push *p, str name, struct doc *old)
 	struct val  key = val_of_str(p->a, name);
 	struct doc *run;
 
-	vec_push(&p->diff->deleted, name);
+	vec_push(&p->diff->deleted, arena_str(p->a, name)); /* it is the map's */
 	TRY(find_run(p, old->id, &run));
 	if (run)
 		TRY(txn_sys_delete(p->t, run->id, p->e));
