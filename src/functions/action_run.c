@@ -193,6 +193,7 @@ start(struct act *x, struct run_request *q, struct action_host *host, struct eng
 		st = placement_action(
 		    x->w->f->placement, x->w, t, &x->g, x->c->http, x->r->arena, &x->placed, e);
 		q->leave_after_ns = x->placed.leave_after_ns;
+		q->import_leave_ns = x->placed.import_leave_ns;
 		x->state->may_leave = q->leave_after_ns != 0;
 		if (st == ST_OK && !x->placed.elsewhere)
 			st = isolate_action_take(x->w->iso, q, ret, ret_error, e);

@@ -16,6 +16,7 @@
 
 #define NS_PER_MS    1000000u
 #define LEAVE_NS     ((uint64_t)40 * NS_PER_MS) /* CPU in the isolate; then a run is given up */
+#define CALL_NS      ((uint64_t)1000 * NS_PER_MS) /* of a call (spec 04 section 5.1) */
 #define LIGHT_NS     ((uint64_t)5 * NS_PER_MS)  /* in V8: the isolate would not take long */
 #define ACTION_NS    ((uint64_t)200 * NS_PER_MS) /* an action goes elsewhere next time */
 #define LIGHT_RUNS   8                          /* in a row, until the function is forgotten */
@@ -27,7 +28,10 @@ static struct metric forgotten = METRIC_COUNTER("fresnel_tier_forgotten_total",
     "functions that returned to the isolate, since they need little time in V8");
 
 struct entry {
-	int light; /* runs in a row */
+	int      light;     /* runs in a row */
+	bool     back;      /* begins in the isolate, with more time there */
+	bool     twice;     /* it left again: no third time */
+	uint64_t import_ns; /* back: what V8 needs for its modules, in each run */
 };
 
 struct placement {
@@ -71,20 +75,41 @@ placement_free(struct placement *p)
 
 /* --- what is known --- */
 
+/* Where it begins, and what it may use up in the isolate. */
 static bool
-is_heavy(struct placement *p, str key)
+is_heavy(struct placement *p, str key, uint64_t *ret_leave_ns, uint64_t *ret_import_leave_ns)
 {
+	struct entry *x;
+	uint64_t      run_ns, rest_ns;
+
 	MUTEX_GUARD(&p->lock);
-	return map_get(p->heavy, key) != NULL;
+	x = map_get(p->heavy, key);
+	*ret_leave_ns = LEAVE_NS;
+	*ret_import_leave_ns = 0;
+	if (!x || !x->back)
+		return x != NULL;
+	/* Should it leave again, V8 must have time for the modules and as much for the run. */
+	run_ns = LEAVE_NS + x->import_ns;
+	rest_ns = x->import_ns < CALL_NS ? (CALL_NS - x->import_ns) / 2 : 0;
+	run_ns = run_ns < rest_ns ? run_ns : rest_ns;
+	*ret_leave_ns = run_ns > LEAVE_NS ? run_ns : LEAVE_NS;
+	*ret_import_leave_ns = CALL_NS;
+	return false;
 }
 
 static void
 note_heavy(struct placement *p, str key)
 {
+	struct entry *x;
+
 	metric_add(&moved, 1);
 	MUTEX_GUARD(&p->lock);
-	if (map_get(p->heavy, key))
+	x = map_get(p->heavy, key);
+	if (x) {
+		x->twice = x->twice || x->back;
+		x->back = false;
 		return;
+	}
 	if (map_count(p->heavy) >= ENTRIES_MAX) {
 		forget_all(p);
 		p->heavy = map_new();
@@ -92,8 +117,10 @@ note_heavy(struct placement *p, str key)
 	(void)map_put(p->heavy, key, MEM_NEW(struct entry));
 }
 
+/* Evaluating the modules is a part of each run in V8, while the isolate keeps an image of them: if
+ * that alone is more than a function may use up there before it leaves, it gets a second chance. */
 static void
-note_use(struct placement *p, str key, uint64_t used_ns)
+note_use(struct placement *p, str key, uint64_t used_ns, uint64_t import_ns)
 {
 	struct entry *x;
 
@@ -101,6 +128,10 @@ note_use(struct placement *p, str key, uint64_t used_ns)
 	x = map_get(p->heavy, key);
 	if (!x)
 		return;
+	if (!x->twice && import_ns > LEAVE_NS) {
+		x->back = true;
+		x->import_ns = import_ns;
+	}
 	x->light = used_ns < LIGHT_NS ? x->light + 1 : 0;
 	if (x->light < LIGHT_RUNS)
 		return;
@@ -134,7 +165,7 @@ run_in_tier(struct placement *p, struct nest *n, str key, const struct run_reque
 		return st;
 	log_debug("%.*s ran in V8, %.1f ms", STR_ARG(key), (double)ret->user_ns / NS_PER_MS);
 	if (st == ST_OK && ret->ok)
-		note_use(p, key, ret->user_ns - n->w->spent_ns);
+		note_use(p, key, ret->user_ns - n->w->spent_ns, ret->import_ns);
 	return st;
 }
 
@@ -149,19 +180,20 @@ placement_run(struct placement *p, struct nest *n, const struct target *g,
 	if (!p || g->system || n->w->stays)
 		return isolate_run(n->w->iso, req, ret, e);
 	TRY(key_of(n->w, n->txn, g, n->arena, &key, e));
-	if (is_heavy(p, key) && tier_available(p->tier)) {
+	if (is_heavy(p, key, &q.leave_after_ns, &q.import_leave_ns) && tier_available(p->tier)) {
 		st = run_in_tier(p, n, key, req, ret, e);
 		if (st != ST_FEATURE_UNAVAILABLE)
 			return st;
 	}
-	q.leave_after_ns = tier_available(p->tier) ? LEAVE_NS : 0;
+	if (!tier_available(p->tier))
+		q.leave_after_ns = 0;
 	st = isolate_run(n->w->iso, &q, ret, e);
 	if (!q.leave_after_ns && ret->user_ns > LEAVE_NS)
 		tier_regret(p->tier);
 	if (st != ST_OK || !ret->left)
 		return st;
 	note_heavy(p, key);
-	n->w->spent_ns += ret->user_ns;
+	n->w->spent_ns += ret->user_ns - ret->import_ns; /* V8 counts its own import */
 	log_debug("%.*s leaves the isolate after %.1f ms", STR_ARG(key),
 	    (double)ret->user_ns / NS_PER_MS);
 	return err_set(e, ST_OPERATIONAL, PLACEMENT_MOVED, "runs elsewhere");
@@ -180,8 +212,7 @@ placement_action(struct placement *p, struct fn_worker *w, struct txn *t, const 
 	if (http)
 		ret->key = arena_fmt(a, "%.*s %.*s %.*s", STR_ARG(ret->key), STR_ARG(http->method),
 		    STR_ARG(http->path));
-	ret->elsewhere = is_heavy(p, ret->key);
-	ret->leave_after_ns = LEAVE_NS;
+	ret->elsewhere = is_heavy(p, ret->key, &ret->leave_after_ns, &ret->import_leave_ns);
 	return ST_OK;
 }
 
@@ -199,17 +230,20 @@ placement_run_action(struct placement *p, struct fn_worker *w, const struct plac
 		return st;
 	log_debug("%.*s ran in V8, %.1f ms", STR_ARG(at->key), (double)ret->user_ns / NS_PER_MS);
 	if (st == ST_OK && ret->ok)
-		note_use(p, at->key, ret->user_ns);
+		note_use(p, at->key, ret->user_ns, ret->import_ns);
 	return st;
 }
 
 void
 placement_learn(struct placement *p, const struct placed *at, const struct run_result *ret)
 {
+	bool heavy = ret->user_ns > ACTION_NS;
+
 	if (!p)
 		return;
-	if (ret->user_ns > ACTION_NS)
+	if (heavy)
 		tier_regret(p->tier);
-	if (at->key.n && (ret->user_ns > ACTION_NS || ret->wants_wasm))
+	heavy = heavy && ret->user_ns > at->leave_after_ns;
+	if (at->key.n && (heavy || ret->wants_wasm))
 		note_heavy(p, at->key);
 }

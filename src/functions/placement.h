@@ -4,7 +4,8 @@
  * of CPU there, or touches WebAssembly, is given up, unseen by anyone: what it wrote is in a
  * transaction that is thrown away.  The function is remembered, and the whole top-level call begins
  * anew, with the function in the full engine this time.  A function that turns out to need little
- * there is forgotten again.
+ * there is forgotten again.  One whose modules take long to evaluate is tried in the isolate once
+ * more, for as long as V8 needs for its modules alone.
  *
  * Thread: any.
  */
@@ -37,7 +38,7 @@ struct fn_worker;
 struct placed {
 	str      key;
 	bool     elsewhere;      /* begins in the full engine */
-	uint64_t leave_after_ns; /* else: for run_request */
+	uint64_t leave_after_ns, import_leave_ns; /* else: for run_request */
 };
 /* `http` is what an HTTP action is asked, for each is on its own; NULL: it is none. */
 NODISCARD status placement_action(struct placement *p, struct fn_worker *w, struct txn *t,

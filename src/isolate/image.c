@@ -303,6 +303,14 @@ image_import_settings(struct image *im, struct run *r)
 	r->now_ms = val_kind(ns) == VAL_INT64 ? (double)(val_int64(ns) / 1000000) : 0;
 }
 
+static uint64_t
+import_leave_ns(const struct run_request *req)
+{
+	if (!req->leave_after_ns)
+		return 0;
+	return req->import_leave_ns ? req->import_leave_ns : IMPORT_LEAVE_NS;
+}
+
 static status
 import_entry(struct engine *en, const struct run_request *req, str *ret_error, struct err *e)
 {
@@ -310,7 +318,7 @@ import_entry(struct engine *en, const struct run_request *req, str *ret_error, s
 	struct run_result res = { .logs = im->logs };
 	struct run        r = { .req = req, .res = &res, .arena = im->arena, .txn = req->txn,
 		.cpu_limit_ns = en->iso->opts.user_time_ns,
-		.leave_after_ns = req->leave_after_ns ? IMPORT_LEAVE_NS : 0 };
+		.leave_after_ns = import_leave_ns(req) };
 	struct importing  i = { .en = en, .path = req->module, .e = e };
 	enum jump         why;
 

@@ -125,7 +125,8 @@ struct run_request {
 	struct arena *arena;     /* for the result */
 	bool          force_syscalls; /* invokeQuery/invokeMutation instead of _handler (tests) */
 	uint64_t      leave_after_ns; /* CPU after which it is better off elsewhere, as it is
-	                               * without memory; 0: never.  Imports have half a second */
+	                               * without memory; 0: never */
+	uint64_t      import_leave_ns; /* the same for the import; 0: half a second */
 	uint64_t      system_left_ns; /* its caller's; 0: isolate_opts.system_time_ns */
 	str           instance_name;
 	str           client_ip, client_user_agent; /* p == NULL: unknown */
@@ -155,6 +156,7 @@ struct run_result {
 	bool       observed_identity, observed_time, observed_rng;
 	struct loglines logs;
 	uint64_t   user_ns;      /* thread CPU spent in JavaScript */
+	uint64_t   import_ns;    /* the part of it that evaluating modules took */
 };
 
 /* --- actions --- */

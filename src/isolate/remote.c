@@ -53,6 +53,12 @@ remote_time_ns(const struct remote *r)
 }
 
 bool
+remote_executes(const struct remote *r)
+{
+	return r->en.phase == PHASE_EXECUTE;
+}
+
+bool
 remote_spent(struct remote *r, uint64_t ns)
 {
 	r->spent_ns = ns;

@@ -60,6 +60,8 @@ uint64_t remote_time_ns(const struct remote *r); /* CPU that the run may use */
 /* Says from time to time how much of it the engine has used; what the natives here took comes on
  * top.  True if the run has had its time; then it has failed. */
 bool remote_spent(struct remote *r, uint64_t ns);
+/* True once the modules are evaluated and the function was called. */
+bool remote_executes(const struct remote *r);
 /* True if an action has had its time; then it has failed. */
 bool remote_overdue(struct remote *r);
 /* Frees it.  Not OK: the run failed for a reason that is not the function's. */

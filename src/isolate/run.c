@@ -425,6 +425,7 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 	ret->ok = false;
 	ret->value = VAL_NONE;
 	ret->error_data = str_of(NULL, 0);
+	ret->import_ns = 0; /* the image keeps it: it is of no run */
 	/* A nested run whose callers used up the stack. */
 	if (engine_stack_size() < STACK_TO_START) {
 		ret->error = S("Uncaught RangeError: Maximum call stack size exceeded\n");
@@ -434,7 +435,7 @@ isolate_run(struct isolate *iso, const struct run_request *req, struct run_resul
 	if (!en) {
 		ret->error = error;
 		ret->left = error.p == image_left.p;
-		ret->user_ns = os_thread_cpu_ns() - begun_ns;
+		ret->user_ns = ret->import_ns = os_thread_cpu_ns() - begun_ns;
 		return ST_OK;
 	}
 	return run_in(en, req, ret, e);

@@ -36,7 +36,7 @@ struct going {
 	struct tier_process   *p;
 	struct remote         *r;
 	const struct tier_run *run;
-	uint64_t               cpu_start_ns, memory_start, heard_ns, looked_ns;
+	uint64_t               cpu_start_ns, import_ns, memory_start, heard_ns, looked_ns;
 	struct buf             header, bytes; /* of an answer */
 	bool                   good;          /* the process can have another run */
 };
@@ -137,6 +137,8 @@ take_frame(struct going *g)
 	step = remote_take(g->r, f.header, f.bytes, &g->header, &g->bytes);
 	buf_drop_front(&g->p->in, size);
 	g->heard_ns = os_mono_ns(os_real());
+	if (!g->import_ns && remote_executes(g->r))
+		g->import_ns = used_ns(g);
 	switch (step) {
 	case REMOTE_ANSWER:
 		return answer(g);
@@ -194,6 +196,7 @@ tier_run(struct tier *t, const struct tier_run *run, struct run_result *ret, str
 	if (answer(&g))
 		converse(&g);
 	ret->user_ns = used_ns(&g) + run->spent_ns;
+	ret->import_ns = g.import_ns;
 	metric_add(&runs, 1);
 	metric_observe_ns(&run_time, used_ns(&g));
 	tier_process_give(t, g.p, g.good);

@@ -92,6 +92,27 @@ export const get = query(async (ctx, { n }) => table[n].i);
 export const act = action(async (ctx, { n }) => table[n].i);
 `;
 
+// Work for which the isolate needs less than twice the time of V8; and modules that take `ms` of it in V8 to evaluate.
+function squares(rounds) {
+  let x = 3n ** 2000n;
+  for (let i = 0; i < rounds; i++) x = (x * x) % 7n ** 1500n;
+  return x;
+}
+function squaresIn(ms) {
+  const took = Array.from({ length: 8 }, () => {
+    const begun = process.cpuUsage().user;
+    squares(2000);
+    return process.cpuUsage().user - begun;
+  });
+  return Math.round((2000 * ms * 1000) / Math.min(...took));
+}
+const costly = (ms, own) => `
+import { query } from "./_generated/server";
+${squares}
+const x = squares(${squaresIn(ms)});
+export const get = query(async (ctx, { i }) => squares(${squaresIn(own)}) < x ? i : i);
+`;
+
 // WebAssembly only after something else was begun: too late to leave.
 const lazy = `
 import { action } from "./_generated/server";
@@ -143,7 +164,8 @@ describe("heavy functions", () => {
   before(async () => {
     server = await new Server().start();
     app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm,
-      "convex/lazy.ts": lazy, "convex/http.ts": http, "convex/slowImport.ts": slowImport, "convex/largeImport.ts": largeImport });
+      "convex/lazy.ts": lazy, "convex/http.ts": http, "convex/slowImport.ts": slowImport, "convex/largeImport.ts": largeImport,
+      "convex/costlyImport.ts": costly(700, 0), "convex/costlyBoth.ts": costly(150, 50) });
     await app.deploy(server);
     client = new ConvexHttpClient(server.url);
   });
@@ -248,6 +270,16 @@ describe("heavy functions", () => {
     for (let n = 0; n < 3; n++) assert.equal(await client.query(api.largeImport.get, { n }), n);
     assert.equal(await client.action(api.largeImport.act, { n: 5 }), 5);
     assert.equal(await metric(server, "fresnel_tier_runs_total"), runs + 4);
+  });
+
+  test("a call that leaves while its modules are evaluated has the time for them in V8", async () => {
+    assert.equal(await client.query(api.costlyImport.get, { i: 1 }), 1);
+  });
+
+  test("a function whose modules take V8 longer than it runs in the isolate returns there", async () => {
+    const runs = await metric(server, "fresnel_tier_runs_total");
+    for (let i = 0; i < 4; i++) assert.equal(await client.query(api.costlyBoth.get, { i }), i);
+    assert.equal(await metric(server, "fresnel_tier_runs_total"), runs + 1);
   });
 
   test("one route of the HTTP router computes, another does not", async () => {
