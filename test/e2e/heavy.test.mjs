@@ -165,7 +165,7 @@ describe("heavy functions", () => {
     server = await new Server().start();
     app = new App({ "convex/schema.ts": schema, "convex/heavy.ts": heavy, "convex/wasm.ts": wasm,
       "convex/lazy.ts": lazy, "convex/http.ts": http, "convex/slowImport.ts": slowImport, "convex/largeImport.ts": largeImport,
-      "convex/costlyImport.ts": costly(700, 0), "convex/costlyBoth.ts": costly(150, 50) });
+      "convex/costlyImport.ts": costly(600, 0), "convex/costlyBoth.ts": costly(150, 50) });
     await app.deploy(server);
     client = new ConvexHttpClient(server.url);
   });
