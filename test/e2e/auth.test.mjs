@@ -312,3 +312,58 @@ describe("auth providers", () => {
     assert.ok([500, 401, 400, "closed"].includes(await two));
   });
 });
+
+describe("Convex Auth", () => {
+  let server, app;
+  const call = (client, params) => client.action(anyApi.auth.signIn, params);
+  const password = (flow, word = "12345678") => ({ provider: "password", params: { flow, email: "ada@example.com", password: word } });
+
+  before(async () => {
+    const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    server = await new Server().start();
+    app = new App({
+      "convex/auth.ts": `import { convexAuth } from "@convex-dev/auth/server"; import { Password } from "@convex-dev/auth/providers/Password";
+export const { auth, signIn, signOut, store, isAuthenticated } = convexAuth({ providers: [Password] });`,
+      "convex/auth.config.ts": `export default { providers: [{ domain: process.env.CONVEX_SITE_URL, applicationID: "convex" }] };`,
+      "convex/http.ts": `import { httpRouter } from "convex/server"; import { auth } from "./auth";
+const http = httpRouter(); auth.addHttpRoutes(http); export default http;`,
+      "convex/schema.ts": `import { defineSchema } from "convex/server"; import { authTables } from "@convex-dev/auth/server"; export default defineSchema({ ...authTables });`,
+      "convex/me.ts": `import { query } from "./_generated/server"; import { getAuthUserId } from "@convex-dev/auth/server";
+export const email = query({ args: {}, handler: async (ctx) => { const id = await getAuthUserId(ctx); return id && (await ctx.db.get(id)).email; } });` });
+    const variables = { JWT_PRIVATE_KEY: privateKey.export({ format: "pem", type: "pkcs8" }).trimEnd().replace(/\n/g, " "),
+      JWKS: JSON.stringify({ keys: [{ use: "sig", ...publicKey.export({ format: "jwk" }) }] }), SITE_URL: "http://localhost:5173" };
+    for (const [name, value] of Object.entries(variables)) {
+      const set = await app.cli(server, ["env", "set", "--", name, value]);
+      assert.equal(set.code, 0, set.all);
+    }
+    await app.deploy(server);
+  });
+  after(async () => {
+    await server?.remove();
+    app?.remove();
+  });
+
+  test("a password: sign up, queries over HTTP and WebSocket, sign in, refresh, sign out", async () => {
+    const client = new ConvexHttpClient(server.url, { logger: false });
+    assert.equal(await client.query(anyApi.me.email, {}), null);
+    const { tokens } = await call(client, password("signUp"));
+    client.setAuth(tokens.token);
+    assert.equal(await client.query(anyApi.me.email, {}), "ada@example.com");
+    const live = new ConvexClient(server.url, { unsavedChangesWarning: false });
+    const seen = [];
+    live.setAuth(async () => tokens.token);
+    live.onUpdate(anyApi.me.email, {}, (email) => seen.push(email));
+    await until(() => seen.length > 0, "the query");
+    await live.close();
+    assert.deepEqual(seen, ["ada@example.com"]);
+
+    const other = new ConvexHttpClient(server.url, { logger: false });
+    await assert.rejects(call(other, password("signIn", "wrong678")), /InvalidSecret/);
+    const again = await call(other, password("signIn"));
+    const refreshed = await call(other, { refreshToken: again.tokens.refreshToken });
+    other.setAuth(refreshed.tokens.token);
+    assert.equal(await other.query(anyApi.me.email, {}), "ada@example.com");
+    await client.action(anyApi.auth.signOut, {});
+    await assert.rejects(call(client, { refreshToken: "nonsense" }));
+  });
+});
