@@ -4,13 +4,14 @@
  * a walk and a copy.  Cursors are milliseconds with a fraction, strictly increasing (spec 05
  * section 9.1).
  *
- * Thread: the loop thread.  Memory: at most ENTRIES_MAX entries.
+ * Thread: the loop thread.  Memory: at most ENTRIES_MAX entries, of BYTES_MAX or a single one.
  */
 #include "admin/fnlog.h"
 
 #include <math.h>
 
 #define ENTRIES_MAX 1000
+#define BYTES_MAX   ((size_t)32 << 20)
 
 struct entry {
 	double       cursor;
@@ -21,7 +22,7 @@ struct entry {
 struct fnlog {
 	const struct os *os;
 	struct entry     ring[ENTRIES_MAX];
-	size_t           first, n;
+	size_t           first, n, bytes;
 	double           newest;
 	void           (*on_add)(void *arg);
 	void            *on_add_arg;
@@ -34,6 +35,17 @@ fnlog_new(const struct os *os)
 
 	l->os = os;
 	return l;
+}
+
+static size_t
+entry_bytes(const struct entry *en)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FNLOG_FORMS; i++)
+		if (en->forms[i] && (i == 0 || en->forms[i] != en->forms[i - 1]))
+			n += blob_str(en->forms[i]).n;
+	return n;
 }
 
 static void
@@ -231,26 +243,34 @@ write_progress(struct buf *b, const void *progress, double now_s, enum fnlog_for
 	buf_add(b, S("}"));
 }
 
+static void
+drop_oldest(struct fnlog *l)
+{
+	struct entry *en = &l->ring[l->first];
+
+	l->bytes -= entry_bytes(en);
+	entry_clear(en);
+	l->first = (l->first + 1) % ENTRIES_MAX;
+	l->n--;
+}
+
 /* Room for one more, with its cursor; the oldest may go. */
 static struct entry *
 next_entry(struct fnlog *l, str request_id, double now_ms)
 {
 	struct entry *en;
 
-	if (l->n == ENTRIES_MAX) {
-		entry_clear(&l->ring[l->first]);
-		l->first = (l->first + 1) % ENTRIES_MAX;
-		l->n--;
-	}
+	if (l->n == ENTRIES_MAX)
+		drop_oldest(l);
 	l->newest = now_ms > l->newest ? now_ms : nextafter(l->newest, INFINITY);
 	en = &l->ring[(l->first + l->n++) % ENTRIES_MAX];
 	*en = (struct entry){ .cursor = l->newest, .request_id = blob_new(request_id) };
 	return en;
 }
 
-/* An entry in the first `nforms` forms. */
+/* An entry in the forms before `end`; one more is the same as the last of them, if `again`. */
 static void
-add(struct fnlog *l, str request_id, int nforms,
+add(struct fnlog *l, str request_id, enum fnlog_form end, bool again,
     void (*write)(struct buf *b, const void *what, double now_s, enum fnlog_form form),
     const void *what)
 {
@@ -259,12 +279,16 @@ add(struct fnlog *l, str request_id, int nforms,
 	struct buf    b;
 
 	buf_init(&b, BUF_MAX_DEFAULT);
-	for (int form = 0; form < nforms; form++) {
+	for (enum fnlog_form form = 0; form < end; form++) {
 		buf_reset(&b);
-		write(&b, what, now_ms / 1e3, (enum fnlog_form)form);
+		write(&b, what, now_ms / 1e3, form);
 		en->forms[form] = blob_new(buf_str(&b));
 	}
 	buf_clear(&b);
+	if (again)
+		en->forms[end] = blob_ref(en->forms[end - 1]);
+	for (l->bytes += entry_bytes(en); l->bytes > BYTES_MAX && l->n > 1;)
+		drop_oldest(l);
 	if (l->on_add)
 		l->on_add(l->on_add_arg);
 }
@@ -281,14 +305,15 @@ fnlog_add(struct fnlog *l, const struct fn_call *c, const struct fn_result *r, b
 	struct finished x = { c, r, cached };
 
 	if (!is_system(c) && r->kind_known)
-		add(l, c->request_id, FNLOG_FORMS, write_completion, &x);
+		add(l, c->request_id, r->told ? FNLOG_FORMS : FNLOG_RUNS, !r->told,
+		    write_completion, &x);
 }
 
 void
 fnlog_add_progress(struct fnlog *l, const struct fn_progress *p)
 {
 	if (!is_system(p->call))
-		add(l, p->call->request_id, FNLOG_TEXTS + 1, write_progress, p);
+		add(l, p->call->request_id, FNLOG_RUNS, false, write_progress, p);
 }
 
 static void

@@ -1,8 +1,7 @@
 /* fnlog.h - the function log: what ran, how it went, what it printed.
  *
- * A ring of the newest 1,000 entries: runs when they are over, and what actions print while they
- * run, read by long polls (spec 05 section 9.1, spec 02 section
- * 13).
+ * A ring of the newest 1,000 entries, fewer if they are large: runs when they are over, and what
+ * actions print while they run, read by long polls (spec 05 section 9.1, spec 02 section 13).
  *
  * Thread: the loop thread.  Memory: the entries, bounded.
  */

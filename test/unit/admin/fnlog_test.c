@@ -209,5 +209,31 @@ TEST(bounded)
 	fnlog_free(l);
 }
 
+/* Runs that print much push older ones out before there are a thousand. */
+TEST(bounded_in_bytes)
+{
+	static char   line[32001];
+	struct fnlog *l = fnlog_new(&fake_os);
+	struct arena *a = arena_new();
+	struct buf    b;
+	double        cursor;
+	size_t        n;
+
+	memset(line, 'x', sizeof line - 1);
+	for (int i = 0; i < 1000; i++)
+		add(l, "m.js:a", line);
+	buf_init(&b, 64 << 20);
+	CHECK(fnlog_read(l, 0, FNLOG_OBJECTS, (str){ 0 }, (str){ 0 }, &b));
+	n = entries(a, &b, &cursor)->n;
+	CHECK(n > 450 && b.n <= 16 << 20); /* in two forms: 32 MiB */
+	add(l, "m.js:a", "'x'");
+	buf_reset(&b);
+	CHECK(fnlog_read(l, 0, FNLOG_RUNS, (str){ 0 }, (str){ 0 }, &b));
+	CHECK_EQ(entries(a, &b, &cursor)->n, n + 1);
+	buf_clear(&b);
+	arena_free(a);
+	fnlog_free(l);
+}
+
 TEST_RUN(T(polls_see_each_entry_once), T(conflicts_are_named), T(forms_and_filters), T(progress),
-    T(bounded))
+    T(bounded), T(bounded_in_bytes))
