@@ -154,7 +154,7 @@ error_message(struct engine *en, JSValueConst thrown, struct arena *a)
 str
 error_text(struct arena *a, str name, str message)
 {
-	str parts[] = { S("Uncaught"), name.n ? S(" ") : name, name,
+	str parts[] = { S("Uncaught"), name.n ? S(" ") : name, str_utf8_cut(name, MESSAGE_MAX),
 		message.n == 0 ? message : name.n ? S(": ") : S(" "),
 		str_utf8_cut(message, MESSAGE_MAX) };
 

@@ -341,6 +341,32 @@ TEST(values_that_look_back)
 	world_close(&w);
 }
 
+/* Spec 04 section 5.1: an error's text is bounded, whatever part of it is large. */
+TEST(errors_are_bounded)
+{
+	static const char *const bodies[] = {
+		"throw new Error('x'.repeat(1e6))",
+		"throw Object.assign(new Error('m'), { name: 'n'.repeat(1e6) })",
+		"throw 'x'.repeat(1e6)",
+		"throw Symbol('x'.repeat(1e6))",
+		"throw new (Object.defineProperty(class {}, 'name', { value: 'n'.repeat(1e6) }))()",
+		"throw Object.assign(new Error('m'), { stack: '    at x (y:1:1)\\n'.repeat(1e5) })",
+	};
+	struct world w;
+
+	world_open(&w);
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		char source[1000];
+
+		snprintf(source, sizeof source, HELPERS "export const f = query(() => { %s });",
+		    bodies[i]);
+		world_push(&w, "m.js", source);
+		world_run(&w, UDF_QUERY, "m.js", "f", "[{}]");
+		CHECK(!w.res.ok && w.res.error.n > 5 && w.res.error.n < 70000);
+	}
+	world_close(&w);
+}
+
 /* 04 checklist 23: whatever a run left behind, the next one begins with the same heap: each global
  * and each prototype looks as it did at first. */
 TEST(nothing_survives)
@@ -457,5 +483,5 @@ TEST(every_page_is_back)
 	world_close(&w);
 }
 
-TEST_RUN(T(no_code_from_text), T(replaced_builtins), T(values_that_look_back), T(nothing_survives),
-    T(every_page_is_back))
+TEST_RUN(T(no_code_from_text), T(replaced_builtins), T(values_that_look_back), T(errors_are_bounded),
+    T(nothing_survives), T(every_page_is_back))
