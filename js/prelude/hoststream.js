@@ -3,6 +3,8 @@ import host, { op, startOp, wellFormed } from "./host.js";
 import { ReadableStream } from "./streams.js";
 
 const PIECE = 65536;
+const TURN_PIECES = 256; // written before the host has a turn,
+const TURN_BYTES = 1 << 20; // or bytes
 
 // Bytes that the host has; each is read once, by read() or through stream().
 export class HostSource {
@@ -135,11 +137,14 @@ const describe = (e) => {
 };
 
 // A stream of the host's that gets all of a ReadableStream, from now on; its number.  failed(e)
-// hears of an error of the ReadableStream, which ends the host's as well.
+// hears of an error of the ReadableStream, which ends the host's as well.  One whose pieces are
+// always there at once would leave no turn to anybody else, not even to whoever sends them.
 export function pump(stream, failed) {
   const id = host.newStream();
   const reader = stream.getReader();
   const run = async () => {
+    let count = 0;
+    let bytes = 0;
     try {
       for (;;) {
         const { value, done } = await reader.read();
@@ -153,6 +158,11 @@ export function pump(stream, failed) {
         if (host.writeStream(id, value, false) === false) {
           await reader.cancel(); // nobody reads any more
           return;
+        }
+        bytes += value.length;
+        if (++count >= TURN_PIECES || bytes >= TURN_BYTES) {
+          await op("room", { streamId: id });
+          count = bytes = 0;
         }
       }
     } catch (e) {

@@ -20,6 +20,7 @@
 
 #define READ_MAX    ((size_t)256 << 10) /* bytes that one READ brings */
 #define WRITTEN_MAX ((size_t)256 << 20) /* by JavaScript, and not yet read */
+#define ROOM_MAX    ((size_t)32 << 20)  /* the same of one stream, before its writer waits */
 
 /* --- life --- */
 
@@ -122,10 +123,12 @@ action_state_end(struct action_state *a)
 	for (size_t i = 0; i < a->streams.n; i++) {
 		struct stream *s = a->streams.v[i].s;
 
-		if (a->streams.v[i].written)
+		if (a->streams.v[i].written) {
+			stream_when_room(s, 0, NULL, NULL);
 			stream_fail(s, S("the action has ended")); /* if it did not finish */
-		else
+		} else {
 			stream_close(s);
+		}
 		stream_unref(s);
 	}
 	while (a->outgoing.n > 0)
@@ -254,6 +257,14 @@ read_chunk(struct stream *s, struct async_op *op)
 	}
 }
 
+static bool
+has_come(const struct async_op *op, struct stream *s)
+{
+	if (op->kind == OP_ROOM)
+		return stream_held(s) <= ROOM_MAX || stream_closed(s) || stream_over(s);
+	return stream_peek(s) != STREAM_EMPTY;
+}
+
 /* True if the operation can be answered now. */
 static bool
 try_read(struct action_state *a, struct async_op *op)
@@ -264,7 +275,7 @@ try_read(struct action_state *a, struct async_op *op)
 		op->ret_json = op->kind == OP_READ ? S("{\"done\":true}") : S("{}");
 		return true;
 	}
-	if (stream_peek(s) == STREAM_EMPTY)
+	if (!has_come(op, s))
 		return false;
 	if (op->kind == OP_READ)
 		read_chunk(s, op);
@@ -280,6 +291,17 @@ drop_at(struct async_op **v, size_t *n, size_t i)
 	memmove(&v[i], &v[i + 1], (*n - i) * sizeof *v);
 }
 
+static void
+watch_stream(struct action_state *a, const struct async_op *op)
+{
+	struct stream *s = action_stream(a, op->number);
+
+	if (op->kind == OP_ROOM)
+		stream_when_room(s, ROOM_MAX, wake, a);
+	else
+		stream_when_ready(s, wake, a);
+}
+
 static struct async_op *
 take_reader(struct action_state *a)
 {
@@ -287,7 +309,7 @@ take_reader(struct action_state *a)
 		struct async_op *op = a->readers.v[i];
 
 		if (!try_read(a, op)) {
-			stream_when_ready(action_stream(a, op->number), wake, a);
+			watch_stream(a, op);
 			continue;
 		}
 		drop_at(a->readers.v, &a->readers.n, i);
@@ -550,6 +572,7 @@ host_start(void *arg, struct async_op *op)
 		break;
 	case OP_READ:
 	case OP_CLOSED:
+	case OP_ROOM:
 		read_stream_id(op);
 		vec_push(&a->readers, op);
 		break;

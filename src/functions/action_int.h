@@ -38,6 +38,7 @@ struct http_reply {
 	int            http; /* status; 0: no head yet */
 	struct stream *body; /* one reference, until http_end(); NULL: none is written */
 	bool           too_large;
+	size_t         refused; /* bytes beyond the bound, and a fee for each piece */
 	bool           left; /* the client did, at left_ns */
 	uint64_t       left_ns;
 };
@@ -64,7 +65,7 @@ struct action_state {
 	VEC(struct numbered_stream) streams;
 	uint64_t                    next_stream;
 	size_t                      unchecked; /* bytes written since their sum was looked at */
-	VEC(struct async_op *)      readers; /* READ and CLOSED that wait */
+	VEC(struct async_op *)      readers; /* READ, CLOSED and ROOM that wait */
 	bool                        streams_first; /* the next time */
 	VEC(uint32_t)               cancelled;
 	VEC(struct outgoing)        outgoing;

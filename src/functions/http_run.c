@@ -12,7 +12,9 @@
 
 #include "functions/action_int.h"
 
-#define LEFT_NS (60ull * 1000000000ull) /* that a run may go on for a client that has left */
+#define LEFT_NS     (60ull * 1000000000ull) /* that a run may go on for a client that has left */
+#define REFUSED_MAX ((size_t)256 << 20) /* beyond the bound, after which the body is over */
+#define REFUSED_FEE ((size_t)1024)      /* of a piece */
 
 status
 http_resolve(struct fn_worker *w, struct txn *t, struct target *ret, struct err *e)
@@ -109,13 +111,24 @@ host_responding(void *arg)
 	return a->reply.body && !stream_over(a->reply.body);
 }
 
+/* Smaller pieces may still pass, but whoever goes on for long means never to end. */
+static bool
+refuse(struct action_state *a, struct stream *s, size_t n)
+{
+	a->reply.too_large = true;
+	a->reply.refused += n + REFUSED_FEE;
+	if (a->reply.refused <= REFUSED_MAX)
+		return true;
+	stream_end(s);
+	return false;
+}
+
 bool
 http_write(struct action_state *a, struct stream *s, str bytes)
 {
 	if (bytes.n > HTTP_RESPONSE_MAX - stream_total(s))
-		a->reply.too_large = true; /* smaller ones may still pass */
-	else
-		(void)stream_write(s, bytes);
+		return refuse(a, s, bytes.n);
+	(void)stream_write(s, bytes);
 	return true;
 }
 

@@ -77,6 +77,7 @@ async_op_label(const struct async_op *op)
 		return syscall_label(op->name);
 	case OP_SLEEP:
 	case OP_CLOSED:
+	case OP_ROOM:
 		break;
 	}
 	return (str){ NULL, 0 };
@@ -126,8 +127,8 @@ bool
 async_kind_named(str name, enum op_kind *ret)
 {
 	static const char *const names[] = { [OP_SLEEP] = "sleep", [OP_FETCH] = "fetch",
-		[OP_READ] = "read", [OP_CLOSED] = "closed", [OP_STORAGE_STORE] = "storageStore",
-		[OP_STORAGE_GET] = "storageGet" };
+		[OP_READ] = "read", [OP_CLOSED] = "closed", [OP_ROOM] = "room",
+		[OP_STORAGE_STORE] = "storageStore", [OP_STORAGE_GET] = "storageGet" };
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (!str_eq(name, str_z(names[i])))
@@ -276,15 +277,14 @@ native_in_action(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *
 static bool
 stream_id(JSContext *ctx, JSValueConst v, uint64_t *ret)
 {
-	struct engine *en = engine_of(ctx);
-	str            text;
+	size_t      n;
+	const char *text = JS_IsString(v) ? JS_ToCStringLen(ctx, &n, v) : NULL;
+	bool        ok = text && str_to_u64(str_of(text, n), ret);
 
-	if (!js_to_str(ctx, v, en->run->arena, &text))
-		return false;
-	if (str_to_u64(text, ret))
-		return true;
-	js_throw_text(ctx, JSE_TYPE, S("no such stream"));
-	return false;
+	JS_FreeCString(ctx, text);
+	if (!ok)
+		js_throw_text(ctx, JSE_TYPE, S("no such stream"));
+	return ok;
 }
 
 static JSValue

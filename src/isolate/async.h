@@ -12,6 +12,7 @@
  *                                                                    headers, streamId}
  *   READ           {streamId}                                    -> {done} + bytes
  *   CLOSED         {streamId}                                    -> {}
+ *   ROOM           {streamId}                                    -> {} when there is room to write
  *   STORAGE_STORE  {contentType, sha256, streamId} + bytes       -> {storageId}
  *   STORAGE_GET    {storageId}                                   -> null or {streamId,
  *                                                                    contentType, size}
@@ -31,6 +32,7 @@ enum op_kind {
 	OP_FETCH,
 	OP_READ,
 	OP_CLOSED,
+	OP_ROOM,
 	OP_STORAGE_STORE,
 	OP_STORAGE_GET,
 	OP_SYSCALL
@@ -77,7 +79,7 @@ struct action_host {
 
 	/* Streams, by number; reading goes through READ. */
 	uint64_t (*stream_new)(void *arg); /* one that JavaScript writes */
-	/* bytes.p == NULL: nothing to add; `why` p != NULL: fails it.  False: nobody reads. */
+	/* bytes.p == NULL: nothing to add; `why` p != NULL: fails it.  False: write no more. */
 	bool     (*stream_write)(void *arg, uint64_t id, str bytes, bool done, str why);
 	void     (*stream_drop)(void *arg, uint64_t id); /* JavaScript reads it no more */
 

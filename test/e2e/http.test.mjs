@@ -59,6 +59,10 @@ get("/stream", async () => {
   })();
   return new Response(readable);
 });
+get("/endless", async (ctx, r) => {
+  const size = Number(new URL(r.url).searchParams.get("size"));
+  return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(size)); } }));
+});
 get("/breaks", async () => new Response(new ReadableStream({
   start(c) { c.enqueue(new TextEncoder().encode("some")); },
   async pull() { await new Promise((done) => setTimeout(done, 50)); throw new Error("broken stream"); },
@@ -348,6 +352,20 @@ for (const engine of ["the isolate", "V8"]) {
       const answer = await fetch(site + "/huge");
       assert.equal((await answer.arrayBuffer()).byteLength, 3 * (6 << 20) + 1000);
       const [entry] = await logs((e) => e.identifier === "GET /huge" && e.logLines.length > 0);
+      assert.match(JSON.stringify(entry.logLines), /HttpResponseTooLarge: HTTP actions support responses up to 20 MiB/);
+    });
+
+    // Spec 04 sections 5.2, 6.5: pieces that are there at once are sent while more of them come.
+    test("a body without end that never waits (04 checklist 42)", async () => {
+      const gone = new AbortController();
+      const trickle = await fetch(site + "/endless?size=1", { signal: gone.signal });
+      assert.ok((await trickle.body.getReader().read()).value.length > 0);
+      gone.abort();
+      const begun = performance.now();
+      const answer = await fetch(site + "/endless?size=65536");
+      assert.equal((await answer.arrayBuffer()).byteLength, 20 << 20);
+      assert.ok(performance.now() - begun < 15000);
+      const [entry] = await logs((e) => e.identifier === "GET /endless" && e.logLines.length > 0);
       assert.match(JSON.stringify(entry.logLines), /HttpResponseTooLarge: HTTP actions support responses up to 20 MiB/);
     });
 

@@ -415,6 +415,43 @@ TEST(streams)
 	waiting_close(&w);
 }
 
+/* Who writes more than somebody reads waits for room; a reader that leaves is no reason to. */
+TEST(room_to_write)
+{
+	static char        piece[1 << 20];
+	struct action_host h;
+	struct waiting     w;
+	struct buf         b;
+	struct stream     *s;
+	uint64_t           id;
+	str                which;
+
+	waiting_open(&w);
+	h = action_host_of(w.a);
+	id = h.stream_new(h.arg);
+	s = action_stream(w.a, id);
+	which = arena_fmt(w.k.arena, "{\"streamId\":\"%d\"}", (int)id);
+	for (int i = 0; i < 32; i++)
+		CHECK(h.stream_write(h.arg, id, str_of(piece, sizeof piece), false, (str){ 0 }));
+	(void)start(&w, OP_ROOM, "", which);
+	CHECK_STRZ(answer_of(&w), "{}");
+	CHECK(h.stream_write(h.arg, id, S("x"), false, (str){ 0 }));
+	(void)start(&w, OP_ROOM, "", which);
+	CHECK(!next(&w, SECOND / 100));
+	buf_init(&b, 100);
+	CHECK_EQ(stream_read(s, &b, 10), STREAM_DATA);
+	CHECK_STRZ(answer_of(&w), "{}");
+	CHECK(h.stream_write(h.arg, id, S("0123456789"), false, (str){ 0 }));
+	(void)start(&w, OP_ROOM, "", which);
+	CHECK(!next(&w, SECOND / 100));
+	stream_close(s);
+	CHECK_STRZ(answer_of(&w), "{}");
+	(void)start(&w, OP_ROOM, "", S("{\"streamId\":\"77\"}")); /* there is none */
+	CHECK_STRZ(answer_of(&w), "{}");
+	buf_clear(&b);
+	waiting_close(&w);
+}
+
 static void
 complete_late(void *arg)
 {
@@ -444,4 +481,4 @@ TEST(late_completions)
 }
 
 TEST_RUN(T(a_full_house), T(order_of_completions), T(waiting_ends), T(syscalls_of_actions),
-    T(streams), T(late_completions))
+    T(streams), T(room_to_write), T(late_completions))

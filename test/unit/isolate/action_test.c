@@ -87,6 +87,7 @@ host_start(void *arg, struct async_op *op)
 	case OP_FETCH:
 	case OP_READ:
 	case OP_CLOSED:
+	case OP_ROOM:
 	case OP_STORAGE_STORE:
 	case OP_STORAGE_GET:
 		vec_push(&s->held, op);
