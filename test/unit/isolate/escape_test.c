@@ -483,5 +483,5 @@ TEST(every_page_is_back)
 	world_close(&w);
 }
 
-TEST_RUN(T(no_code_from_text), T(replaced_builtins), T(values_that_look_back), T(errors_are_bounded),
-    T(nothing_survives), T(every_page_is_back))
+TEST_RUN(T(no_code_from_text), T(replaced_builtins), T(values_that_look_back),
+    T(errors_are_bounded), T(nothing_survives), T(every_page_is_back))
