@@ -39,8 +39,9 @@ struct script {
 static void
 note(struct script *s, const char *verb, const struct async_op *op)
 {
-	static const char *const kinds[] = { "sleep", "fetch", "read", "closed", "store", "get",
-		"" };
+	static const char *const kinds[] = { [OP_SLEEP] = "sleep", [OP_FETCH] = "fetch",
+		[OP_READ] = "read", [OP_CLOSED] = "closed", [OP_ROOM] = "room",
+		[OP_STORAGE_STORE] = "store", [OP_STORAGE_GET] = "get", [OP_SYSCALL] = "" };
 
 	if (s->log.n)
 		buf_add_byte(&s->log, ' ');
